@@ -1,0 +1,201 @@
+//! Ring buffer records.
+//!
+//! A record is a fixed head, one of the structs below, all of which begin with [`Header`], followed by the variable
+//! parts whose lengths the head gives, in the order of its length fields, without padding between them.
+//!
+//! Long arguments and environments do not fit in a record. They come before it in [`DataEvent`] records of the same
+//! process identity; the exec record says how many bytes were sent that way.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::map::{Capabilities, Credentials, ExecPrivileges, Namespaces, ProcessKey};
+
+/// Event types ([`Header::op`]). The numbers are Tetragon's, which show in metrics and in `GetInfo`.
+#[allow(missing_docs, reason = "the names are the event types")]
+pub mod op {
+    pub const EXECVE: u8 = 5;
+    pub const EXIT: u8 = 7;
+    pub const CLONE: u8 = 23;
+    pub const DATA: u8 = 24;
+}
+
+/// First bytes of every record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Header {
+    /// Length of the whole record in bytes, this header included.
+    pub size: u32,
+    /// One of [`op`].
+    pub op: u8,
+    /// Always 0.
+    pub reserved: [u8; 3],
+    /// When it happened, nanoseconds since boot (`CLOCK_BOOTTIME`).
+    pub ktime: u64,
+}
+
+/// A process began to execute a new image ([`op::EXECVE`]).
+///
+/// Followed by: file name, image path, working directory, cgroup name, arguments, environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ExecEvent {
+    /// Common to all records.
+    pub header: Header,
+    /// Identity of the new image.
+    pub process: ProcessKey,
+    /// Identity of the process that started this one.
+    pub parent: ProcessKey,
+    /// Identity of the image that this one replaces; all zero when the process was not known.
+    pub previous: ProcessKey,
+    /// Bits of [`exec_flag`].
+    pub flags: u32,
+    /// Process id in the innermost pid namespace; 0 for processes of the initial one.
+    pub nspid: u32,
+    /// Login user id, 4294967295 when unset.
+    pub auid: u32,
+    /// Link count of the executed file; 0 for a file that was unlinked or never had a name (memfd).
+    pub links: u32,
+    /// Inode number of the executed file.
+    pub inode: u64,
+    /// Inode number (kernfs id) of the cgroup, as the directory of the cgroup shows it; 0 when not known.
+    pub cgroup_id: u64,
+    /// Always read: `euid` is the `uid` of the event. The rest only with `Config::process_cred`.
+    pub creds: Credentials,
+    /// With `Config::process_cred`, else zero.
+    pub privileges: ExecPrivileges,
+    /// With `Config::process_cred`, else zero.
+    pub caps: Capabilities,
+    /// With `Config::process_ns`, else zero.
+    pub ns: Namespaces,
+    /// Length of the file name as it was given to `execve`, without NUL. At most 4,095.
+    pub filename_len: u16,
+    /// Length of the path of the image, walked from its inode; ends in ` (deleted)` when unlinked. At most 4,105.
+    pub image_len: u16,
+    /// Length of the working directory; 0 when [`exec_flag::NO_CWD`] or an error flag says so. At most 4,105.
+    pub cwd_len: u16,
+    /// Length of the last component of the cgroup's path. At most 127.
+    pub cgroup_len: u16,
+    /// Bytes of arguments in this record: NUL-terminated strings, the first one included.
+    pub args_len: u32,
+    /// Bytes of environment in this record: NUL-terminated `NAME=value` strings. With `Config::process_env`, else 0.
+    pub envs_len: u32,
+    /// Bytes of arguments sent before in [`DataEvent`] records; then `args_len` is 0.
+    pub args_data_len: u32,
+    /// Bytes of environment sent before in [`DataEvent`] records; then `envs_len` is 0.
+    pub envs_data_len: u32,
+}
+
+/// Bits of [`ExecEvent::flags`], [`CloneEvent::flags`] and of the `flags` of a process as the API shows them.
+#[allow(missing_docs, reason = "names and numbers are Tetragon's; the words they print as are in the API crate")]
+pub mod exec_flag {
+    pub const EXECVE: u32 = 0x1;
+    pub const ENVS_DATA: u32 = 0x2;
+    pub const PROCFS: u32 = 0x4;
+    pub const ERROR_ENVS: u32 = 0x8;
+    /// The arguments are longer than what was sent.
+    pub const TRUNC_ARGS: u32 = 0x10;
+    /// The parent was not known to the kernel programs.
+    pub const MISS: u32 = 0x40;
+    pub const ERROR_FILENAME: u32 = 0x100;
+    pub const ERROR_ARGS: u32 = 0x200;
+    pub const NEED_CWD: u32 = 0x400;
+    pub const NO_CWD: u32 = 0x800;
+    /// The working directory is `/`.
+    pub const ROOT_CWD: u32 = 0x1000;
+    pub const ERROR_CWD: u32 = 0x2000;
+    /// The image was started by a process made by clone, which this exec turned into the new one.
+    pub const CLONE: u32 = 0x4000;
+    pub const ERROR_CGROUP_NAME: u32 = 0x1_0000;
+    pub const ERROR_CGROUP_KN: u32 = 0x2_0000;
+    pub const ERROR_CGROUP_SUBSYS_CGRP: u32 = 0x4_0000;
+    pub const ERROR_CGROUP_SUBSYS: u32 = 0x8_0000;
+    pub const ERROR_CGROUPS: u32 = 0x10_0000;
+    pub const ERROR_CGROUP_ID: u32 = 0x20_0000;
+    /// The working directory has more components than the walk takes; what was walked is its tail.
+    pub const ERROR_PATH_RESOLUTION_CWD: u32 = 0x40_0000;
+    pub const DATA_FILENAME: u32 = 0x80_0000;
+    /// The arguments came in [`super::DataEvent`] records.
+    pub const DATA_ARGS: u32 = 0x100_0000;
+    /// The process belongs to the tree of a container's init process.
+    pub const IN_INIT_TREE: u32 = 0x200_0000;
+}
+
+/// A process was cloned ([`op::CLONE`]); threads are not reported.
+///
+/// Followed by: cgroup name, only when the child's cgroup differs from its parent's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CloneEvent {
+    /// Common to all records.
+    pub header: Header,
+    /// Identity of the new process.
+    pub process: ProcessKey,
+    /// Identity of its parent.
+    pub parent: ProcessKey,
+    /// [`exec_flag::IN_INIT_TREE`] and [`exec_flag::MISS`].
+    pub flags: u32,
+    /// Process id in the innermost pid namespace; 0 for processes of the initial one.
+    pub nspid: u32,
+    /// Cgroup of the child, 0 when not known.
+    pub cgroup_id: u64,
+    /// With `Config::process_cred`, else zero.
+    pub caps: Capabilities,
+    /// With `Config::process_cred`, else zero.
+    pub creds: Credentials,
+    /// With `Config::process_ns`, else zero.
+    pub ns: Namespaces,
+    /// Length of the cgroup name that follows, 0 when the child is in its parent's cgroup.
+    pub cgroup_len: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// The last thread of a process is about to be gone ([`op::EXIT`]). Nothing follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ExitEvent {
+    /// Common to all records.
+    pub header: Header,
+    /// Identity of the process.
+    pub process: ProcessKey,
+    /// Wait status as wait(2) would give it: signal in the low 7 bits, core dump 0x80, exit code in bits 8 to 15.
+    pub status: u32,
+    /// Thread that left last.
+    pub tid: u32,
+}
+
+/// Part of something too long for its record ([`op::DATA`]), sent before it. Followed by the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct DataEvent {
+    /// Common to all records.
+    pub header: Header,
+    /// Identity of the process in the record that this belongs to.
+    pub process: ProcessKey,
+    /// One of [`data_kind`].
+    pub kind: u32,
+    /// Number of bytes that follow.
+    pub len: u32,
+    /// Position of these bytes in the whole.
+    pub offset: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// What a [`DataEvent`] record carries.
+pub mod data_kind {
+    /// Arguments of an exec.
+    pub const ARGS: u32 = 0;
+    /// Environment of an exec.
+    pub const ENVS: u32 = 1;
+}
+
+/// Bytes in one [`DataEvent`] record at most.
+pub const DATA_CHUNK: usize = 16_384;
+
+/// [`DataEvent`] records for one thing at most: 2 MiB, which is a quarter of the default stack limit of 8 MiB and
+/// therefore the most that `execve` takes by default for arguments and environment together (execve(2)).
+pub const DATA_CHUNKS: u32 = 128;
+
+/// Arguments up to this many bytes travel in the exec record itself; likewise the environment.
+pub const INLINE_ARGS: u32 = 4_095;
