@@ -1,0 +1,47 @@
+//! Exit: the last thread of a process leaves.
+
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
+use ebpf_abi::event::{ExitEvent, Header, op};
+
+use crate::{maps::PROCESSES, output, read::field, task};
+
+/// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
+const SIGNAL_GROUP_EXIT: u32 = 4;
+
+/// `sched_process_exit(task)`, include/trace/events/sched.h. The thread has already been subtracted from
+/// `signal->live` (kernel/exit.c, `do_exit`).
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
+    let task = ctx.arg::<u64>(0);
+    let signal: u64 = field!(task, task_signal);
+    let live: u32 = field!(signal, signal_live);
+    if live != 0 {
+        return 0;
+    }
+    let pid: u32 = field!(task, task_tgid);
+    let Some(entry) = task::entry(pid) else { return 0 };
+    // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports.
+    if PROCESSES.remove(&pid).is_err() {
+        return 0;
+    }
+
+    let flags: u32 = field!(signal, signal_flags);
+    // What wait(2) will say (kernel/exit.c, `wait_task_zombie`).
+    let status: u32 = if flags & SIGNAL_GROUP_EXIT != 0 {
+        field!(signal, signal_group_exit_code)
+    } else {
+        let leader: u64 = field!(task, task_group_leader);
+        field!(leader, task_exit_code)
+    };
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let event = ExitEvent {
+        header: Header { size: size_of::<ExitEvent>() as u32, op: op::EXIT, reserved: [0; 3], ktime: now },
+        process: entry.key,
+        status,
+        tid: field!(task, task_pid),
+    };
+    // SAFETY: the event is on the stack and fully written.
+    unsafe { output::send(op::EXIT, (&raw const event).cast(), size_of::<ExitEvent>() as u64) };
+    0
+}
