@@ -63,8 +63,6 @@ macro_rules! kernel_fields {
 kernel_fields! {
     task_pid: required member ["task_struct.pid"];
     task_tgid: required member ["task_struct.tgid"];
-    task_flags: required member ["task_struct.flags"];
-    task_comm: required member ["task_struct.comm"];
     task_real_parent: required member ["task_struct.real_parent"];
     task_group_leader: required member ["task_struct.group_leader"];
     /// Renamed in 5.5.
@@ -73,7 +71,6 @@ kernel_fields! {
     task_signal: required member ["task_struct.signal"];
     task_mm: required member ["task_struct.mm"];
     task_fs: required member ["task_struct.fs"];
-    task_real_cred: required member ["task_struct.real_cred"];
     task_cred: required member ["task_struct.cred"];
     task_nsproxy: required member ["task_struct.nsproxy"];
     task_thread_pid: required member ["task_struct.thread_pid"];
@@ -91,7 +88,6 @@ kernel_fields! {
     mm_env_end: required member ["mm_struct.env_end"];
     mm_exe_file: required member ["mm_struct.exe_file"];
 
-    binprm_file: required member ["linux_binprm.file"];
     binprm_filename: required member ["linux_binprm.filename"];
     binprm_cred: required member ["linux_binprm.cred"];
 
@@ -101,9 +97,6 @@ kernel_fields! {
 
     inode_ino: required member ["inode.i_ino"];
     inode_nlink: required member ["inode.i_nlink"];
-    inode_mode: required member ["inode.i_mode"];
-    inode_uid: required member ["inode.i_uid.val"];
-    inode_gid: required member ["inode.i_gid.val"];
 
     fs_root_mnt: required member ["fs_struct.root.mnt"];
     fs_root_dentry: required member ["fs_struct.root.dentry"];
@@ -114,7 +107,6 @@ kernel_fields! {
     dentry_name: required member ["dentry.d_name.name"];
     dentry_name_len: required member ["dentry.d_name.len"];
     dentry_hash_pprev: required member ["dentry.d_hash.pprev"];
-    dentry_inode: required member ["dentry.d_inode"];
 
     vfsmount_root: required member ["vfsmount.mnt_root"];
     mount_mnt: required member ["mount.mnt"];
@@ -134,7 +126,6 @@ kernel_fields! {
     cred_cap_inheritable: required member ["cred.cap_inheritable"];
     cred_cap_permitted: required member ["cred.cap_permitted"];
     cred_cap_effective: required member ["cred.cap_effective"];
-    cred_cap_ambient: required member ["cred.cap_ambient"];
     cred_user_ns: required member ["cred.user_ns"];
 
     user_ns_level: required member ["user_namespace.level"];

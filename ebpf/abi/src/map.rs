@@ -176,35 +176,3 @@ pub const STATS_ENTRIES: u32 = STATS_OPS * Outcome::ALL.len() as u32;
 pub const fn stats_index(op: u8, outcome: Outcome) -> u32 {
     (op as u32 % STATS_OPS) * Outcome::ALL.len() as u32 + outcome as u32
 }
-
-/// What the self-test program read of the task that ran it, for comparison with `/proc/self`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct SelfTest {
-    /// Thread group id, and start time rounded down to clock ticks ([`ticks_to_ktime`]).
-    pub key: ProcessKey,
-    /// The same of the parent.
-    pub parent: ProcessKey,
-    /// As an exec event would report it.
-    pub creds: Credentials,
-    /// As an exec event would report it.
-    pub caps: Capabilities,
-    /// As an exec event would report it.
-    pub ns: Namespaces,
-    /// Login user id.
-    pub auid: u32,
-    /// Process id in the innermost pid namespace, 0 in the initial one.
-    pub nspid: u32,
-    /// Inode number of the executable.
-    pub inode: u64,
-    /// Inode number (kernfs id) of the cgroup.
-    pub cgroup_id: u64,
-    /// Command name, NUL-padded.
-    pub comm: [u8; 16],
-    /// Length of `image`; 0 when the path is longer than that.
-    pub image_len: u32,
-    /// Always 0.
-    pub reserved: u32,
-    /// Path of the executable as the programs walk it.
-    pub image: [u8; 256],
-}

@@ -57,14 +57,22 @@ fn note(bprm: u64) {
         }
     }
     // Root gains capabilities by being root; anybody else gains them from the file.
-    let (had, has): (u64, u64) = (field!(old, cred_cap_permitted), field!(new, cred_cap_permitted));
+    let (had, has): (u64, u64) = (
+        field!(old, cred_cap_permitted),
+        field!(new, cred_cap_permitted),
+    );
     if has & !had != 0 && new_euid != 0 {
         flags |= privilege::RAISED_FILE_CAP;
     }
     if flags == 0 {
         return;
     }
-    let noted = ExecPrivileges { flags, setuid: new_euid, setgid: new_egid, reserved: 0 };
+    let noted = ExecPrivileges {
+        flags,
+        setuid: new_euid,
+        setgid: new_egid,
+        reserved: 0,
+    };
     // A full map evicts its oldest entry: an exec that failed after this point and left one behind.
     let _ = EXEC_PRIVILEGES.insert(&bpf_get_current_pid_tgid(), &noted, 0);
 }

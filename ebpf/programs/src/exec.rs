@@ -3,14 +3,15 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    helpers::generated::{
-        bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    },
+    helpers::generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user},
     macros::raw_tracepoint,
     programs::RawTracePointContext,
 };
 use ebpf_abi::{
-    event::{DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, data_kind, exec_flag, op},
+    event::{
+        DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, data_kind, exec_flag,
+        op,
+    },
     map::{ExecPrivileges, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag},
 };
 
@@ -28,16 +29,22 @@ const HEAD: u32 = size_of::<ExecEvent>() as u32;
 /// Room that every variable part is sure of: no part is longer.
 const PART: u32 = 4_096;
 
+/// Longest path in a record.
+const PATH_LIMIT: u32 = PART - 1;
+
 /// Last offset at which a part may begin.
 const LAST_PART: u32 = RECORD_SIZE as u32 - PART;
 
 /// `sched_process_exec(task, old_pid, bprm)`, include/trace/events/sched.h. Runs in the new image, credentials and
 /// arguments in place, before its first instruction.
+///
+/// The task is always the current one, so this program also tells of any process that runs it by `BPF_PROG_TEST_RUN`:
+/// the agent does so once at start and compares the record with `/proc/self`. A field resolved to the wrong place shows
+/// there, before any event carries nonsense.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
-    let task = ctx.arg::<u64>(0);
     let bprm = ctx.arg::<u64>(2);
-    exec(task, bprm);
+    exec(task::current(), bprm);
     0
 }
 
@@ -79,7 +86,8 @@ fn exec(task: u64, bprm: u64) {
     let caps = task::capabilities(cred);
     let ns = task::namespaces(task, cred, pid_ns);
 
-    let file: u64 = field!(bprm, binprm_file);
+    let mm: u64 = field!(task, task_mm);
+    let file: u64 = field!(mm, mm_exe_file);
     let inode: u64 = field!(file, file_inode);
     // SAFETY: the record is larger than its head, aligned to 8, and belongs to this CPU while the program runs.
     unsafe {
@@ -98,13 +106,21 @@ fn exec(task: u64, bprm: u64) {
         if config!(process_cred) != 0 {
             (*event).caps = caps;
         }
-        (*event).ns = if config!(process_ns) != 0 { ns } else { NO_NAMESPACES };
+        (*event).ns = if config!(process_ns) != 0 {
+            ns
+        } else {
+            NO_NAMESPACES
+        };
     }
 
     let entry = ProcessEntry {
         key,
         parent,
-        flags: if in_init_tree { entry_flag::IN_INIT_TREE } else { 0 },
+        flags: if in_init_tree {
+            entry_flag::IN_INIT_TREE
+        } else {
+            0
+        },
         nspid,
         ns,
         caps,
@@ -121,7 +137,11 @@ fn exec(task: u64, bprm: u64) {
 
     let walked = path::walk(&path::file(task, file));
     // SAFETY: `end` is at most HEAD + 4,095, so a part of 4,095 bytes fits.
-    let len = unsafe { path::copy(walked, base.add(end as usize)) };
+    let len = if walked == 0 {
+        0
+    } else {
+        unsafe { path::copy::<PATH_LIMIT>(base.add(end as usize)) }
+    };
     // SAFETY: as above.
     unsafe { (*event).image_len = len as u16 };
     end += len;
@@ -135,7 +155,11 @@ fn exec(task: u64, bprm: u64) {
         flags |= exec_flag::ERROR_PATH_RESOLUTION_CWD;
     }
     // SAFETY: `end` is at most HEAD + 2 * 4,095.
-    let len = unsafe { path::copy(walked, base.add(end as usize)) };
+    let len = if walked == 0 {
+        0
+    } else {
+        unsafe { path::copy::<PATH_LIMIT>(base.add(end as usize)) }
+    };
     if place.dentry == place.root_dentry && place.mnt == place.root_mnt {
         flags |= exec_flag::ROOT_CWD;
     }
@@ -149,9 +173,9 @@ fn exec(task: u64, bprm: u64) {
         Ok(node) => {
             cgroup_id = read_optional!(node, kernfs_node_id);
             // SAFETY: `end` is at most HEAD + 3 * 4,095.
-            len = unsafe { cgroup_name(node, base.add(end as usize)) };
-            if len == 0 {
-                flags |= exec_flag::ERROR_CGROUP_NAME;
+            match unsafe { cgroup_name(node, base.add(end as usize)) } {
+                Some(name) => len = name,
+                None => flags |= exec_flag::ERROR_CGROUP_NAME,
             }
         }
         Err(missing) => flags |= missing,
@@ -163,8 +187,14 @@ fn exec(task: u64, bprm: u64) {
     }
     end += len;
 
-    let mm: u64 = field!(task, task_mm);
-    let args = strings(base, end, key, data_kind::ARGS, field!(mm, mm_arg_start), field!(mm, mm_arg_end));
+    let args = strings(
+        base,
+        end,
+        key,
+        data_kind::ARGS,
+        field!(mm, mm_arg_start),
+        field!(mm, mm_arg_end),
+    );
     if args.failed {
         flags |= exec_flag::ERROR_ARGS;
     }
@@ -183,7 +213,14 @@ fn exec(task: u64, bprm: u64) {
 
     let mut envs = Strings::NONE;
     if config!(process_env) != 0 {
-        envs = strings(base, end, key, data_kind::ENVS, field!(mm, mm_env_start), field!(mm, mm_env_end));
+        envs = strings(
+            base,
+            end,
+            key,
+            data_kind::ENVS,
+            field!(mm, mm_env_start),
+            field!(mm, mm_env_end),
+        );
         if envs.failed || envs.truncated {
             flags |= exec_flag::ERROR_ENVS;
         }
@@ -197,7 +234,12 @@ fn exec(task: u64, bprm: u64) {
         (*event).envs_len = envs.inline;
         (*event).envs_data_len = envs.data;
         (*event).flags = flags;
-        (*event).header = Header { size: end, op: op::EXECVE, reserved: [0; 3], ktime: now };
+        (*event).header = Header {
+            size: end,
+            op: op::EXECVE,
+            reserved: [0; 3],
+            ktime: now,
+        };
         if end > RECORD_SIZE as u32 {
             return;
         }
@@ -221,12 +263,19 @@ const NO_NAMESPACES: Namespaces = Namespaces {
 /// What the `bprm_committing_creds` hook noted of this exec, if it did.
 #[inline(always)]
 fn privileges() -> ExecPrivileges {
-    const NONE: ExecPrivileges = ExecPrivileges { flags: 0, setuid: 0, setgid: 0, reserved: 0 };
+    const NONE: ExecPrivileges = ExecPrivileges {
+        flags: 0,
+        setuid: 0,
+        setgid: 0,
+        reserved: 0,
+    };
     if config!(process_cred) == 0 {
         return NONE;
     }
     let id = aya_ebpf::helpers::bpf_get_current_pid_tgid();
-    let Some(noted) = EXEC_PRIVILEGES.get_ptr(&id) else { return NONE };
+    let Some(noted) = EXEC_PRIVILEGES.get_ptr(&id) else {
+        return NONE;
+    };
     // SAFETY: the element stays readable for the run of the program, and only this task writes it.
     let noted = unsafe { *noted };
     let _ = EXEC_PRIVILEGES.remove(&id);
@@ -237,7 +286,9 @@ fn privileges() -> ExecPrivileges {
 #[inline(always)]
 fn filename(base: *mut u8, end: u32, name: u64, flags: &mut u32) -> u32 {
     // SAFETY: `end` is the constant HEAD, and a part fits behind it.
-    let read = unsafe { bpf_probe_read_kernel_str(base.add(end as usize).cast(), PART, name as *const c_void) };
+    let read = unsafe {
+        bpf_probe_read_kernel_str(base.add(end as usize).cast(), PART, name as *const c_void)
+    };
     if read <= 0 {
         *flags |= exec_flag::ERROR_FILENAME;
         return 0;
@@ -246,17 +297,22 @@ fn filename(base: *mut u8, end: u32, name: u64, flags: &mut u32) -> u32 {
     (read as u32).wrapping_sub(1) & 0xfff
 }
 
-/// The last component of the cgroup path of kernfs node `node`, at `to`; returns its length, at most 127.
+/// The last component of the cgroup path of kernfs node `node`, at `to`; returns its length, at most 127. The root
+/// cgroup has an empty name.
 ///
 /// # Safety
 ///
 /// `to` must have room for 128 bytes in the verifier's eyes.
 #[inline(always)]
-pub unsafe fn cgroup_name(node: u64, to: *mut u8) -> u32 {
+pub unsafe fn cgroup_name(node: u64, to: *mut u8) -> Option<u32> {
     let name: u64 = read_optional!(node, kernfs_node_name);
     // SAFETY: the caller vouches for the target.
     let read = unsafe { bpf_probe_read_kernel_str(to.cast(), 128, name as *const c_void) };
-    if read <= 0 { 0 } else { (read as u32).wrapping_sub(1) & 0x7f }
+    if read <= 0 {
+        None
+    } else {
+        Some((read as u32).wrapping_sub(1) & 0x7f)
+    }
 }
 
 /// What became of the arguments or the environment.
@@ -270,7 +326,12 @@ struct Strings {
 }
 
 impl Strings {
-    const NONE: Self = Self { inline: 0, data: 0, failed: false, truncated: false };
+    const NONE: Self = Self {
+        inline: 0,
+        data: 0,
+        failed: false,
+        truncated: false,
+    };
 }
 
 /// The user memory from `from` to `to`: into the record at `base + end` when it is short, else in data records.
@@ -288,7 +349,9 @@ fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u
         }
         let len = len as u32 & 0xfff;
         // SAFETY: the part begins at LAST_PART at most and has at most 4,095 bytes.
-        if unsafe { bpf_probe_read_user(base.add(end as usize).cast(), len, from as *const c_void) } == 0 {
+        if unsafe { bpf_probe_read_user(base.add(end as usize).cast(), len, from as *const c_void) }
+            == 0
+        {
             result.inline = len;
         } else {
             result.failed = true;
@@ -296,11 +359,29 @@ fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u
         return result;
     }
 
-    let Some(chunk) = CHUNK.get_ptr_mut(0) else {
-        result.failed = true;
-        return result;
+    // Cannot be more than the address space, and more than fits below is cut.
+    let len = if len > u64::from(u32::MAX) {
+        u32::MAX
+    } else {
+        len as u32
     };
-    let full = (len / DATA_CHUNK as u64) as u32;
+    result.data = send_strings(from, len, kind, key.pid, key.ktime);
+    result.truncated = result.data < len;
+    result
+}
+
+/// Sends the `len` bytes of user memory from `from` in data records; returns how many bytes went out, which is less
+/// than `len` when the ring is full, the memory is not there, or [`DATA_CHUNKS`] are not enough.
+///
+/// Exported for the reason given at [`path::path_walk`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: u64) -> u32 {
+    let Some(chunk) = CHUNK.get_ptr_mut(0) else {
+        return 0;
+    };
+    let key = ProcessKey::new(pid, ktime);
+    let full = len / DATA_CHUNK as u32;
     let mut sent = 0;
     while sent < DATA_CHUNKS {
         if sent >= full {
@@ -308,25 +389,40 @@ fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u
         }
         let offset = sent * DATA_CHUNK as u32;
         // SAFETY: the chunk has room for DATA_CHUNK bytes.
-        if !unsafe { send_chunk(chunk, key, kind, from + u64::from(offset), offset, DATA_CHUNK as u32) } {
+        if !unsafe {
+            send_chunk(
+                chunk,
+                key,
+                kind,
+                from.wrapping_add(u64::from(offset)),
+                offset,
+                DATA_CHUNK as u32,
+            )
+        } {
             break;
         }
         sent += 1;
     }
-    result.data = sent * DATA_CHUNK as u32;
-    let rest = len as u32 & (DATA_CHUNK as u32 - 1);
-    if sent < full {
-        result.truncated = true;
-    } else if rest != 0 {
-        let offset = result.data;
-        // SAFETY: the rest is smaller than a chunk.
-        if unsafe { send_chunk(chunk, key, kind, from + u64::from(offset), offset, rest) } {
-            result.data += rest;
-        } else {
-            result.truncated = true;
-        }
+    let offset = sent * DATA_CHUNK as u32;
+    let rest = len & (DATA_CHUNK as u32 - 1);
+    if sent < full || rest == 0 {
+        return offset;
     }
-    result
+    // SAFETY: the rest is smaller than a chunk.
+    if unsafe {
+        send_chunk(
+            chunk,
+            key,
+            kind,
+            from.wrapping_add(u64::from(offset)),
+            offset,
+            rest,
+        )
+    } {
+        offset + rest
+    } else {
+        offset
+    }
 }
 
 /// Sends `len` bytes of user memory from `from`, which are at `offset` in their whole.
@@ -346,12 +442,18 @@ unsafe fn send_chunk(
     let size = size_of::<DataEvent>() as u32 + len;
     // SAFETY: the chunk is a whole map value of this CPU; the caller bounds `len`.
     unsafe {
-        let read = bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void);
+        let read =
+            bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void);
         if read != 0 {
             return false;
         }
         (*chunk).head = DataEvent {
-            header: Header { size, op: op::DATA, reserved: [0; 3], ktime: key.ktime },
+            header: Header {
+                size,
+                op: op::DATA,
+                reserved: [0; 3],
+                ktime: key.ktime,
+            },
             process: key,
             kind,
             len,

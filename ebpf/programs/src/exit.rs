@@ -1,6 +1,9 @@
 //! Exit: the last thread of a process leaves.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint,
+    programs::RawTracePointContext,
+};
 use ebpf_abi::event::{ExitEvent, Header, op};
 
 use crate::{maps::PROCESSES, output, read::field, task};
@@ -19,7 +22,9 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = task::entry(pid) else { return 0 };
+    let Some(entry) = task::entry(pid) else {
+        return 0;
+    };
     // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports.
     if PROCESSES.remove(&pid).is_err() {
         return 0;
@@ -36,12 +41,23 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let event = ExitEvent {
-        header: Header { size: size_of::<ExitEvent>() as u32, op: op::EXIT, reserved: [0; 3], ktime: now },
+        header: Header {
+            size: size_of::<ExitEvent>() as u32,
+            op: op::EXIT,
+            reserved: [0; 3],
+            ktime: now,
+        },
         process: entry.key,
         status,
         tid: field!(task, task_pid),
     };
     // SAFETY: the event is on the stack and fully written.
-    unsafe { output::send(op::EXIT, (&raw const event).cast(), size_of::<ExitEvent>() as u64) };
+    unsafe {
+        output::send(
+            op::EXIT,
+            (&raw const event).cast(),
+            size_of::<ExitEvent>() as u64,
+        )
+    };
     0
 }

@@ -1,6 +1,9 @@
 //! Clone: a new process. Threads are not reported.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint,
+    programs::RawTracePointContext,
+};
 use ebpf_abi::{
     event::{CloneEvent, Header, exec_flag, op},
     map::{Outcome, ProcessEntry, ProcessKey, entry_flag},
@@ -50,7 +53,14 @@ fn fork(creator: u64, child: u64, pid: u32) {
     }
     let ns = task::namespaces(child, cred, pid_ns);
     let caps = task::capabilities(cred);
-    let entry = ProcessEntry { key, parent, flags: entry_flags, nspid, ns, caps };
+    let entry = ProcessEntry {
+        key,
+        parent,
+        flags: entry_flags,
+        nspid,
+        ns,
+        caps,
+    };
     if PROCESSES.insert(&pid, &entry, 0).is_err() {
         output::count(op::CLONE, Outcome::MapFull);
     }
@@ -64,13 +74,18 @@ fn fork(creator: u64, child: u64, pid: u32) {
         let child_set: u64 = field!(child, task_cgroups);
         if creator_set != child_set {
             // SAFETY: constant offset, and 128 bytes fit behind the head of a record.
-            cgroup_len = unsafe { cgroup_name(node, event.add(1).cast()) };
+            cgroup_len = unsafe { cgroup_name(node, event.add(1).cast()) }.unwrap_or(0);
         }
     }
     let size = size_of::<CloneEvent>() as u32 + cgroup_len;
     // SAFETY: the record is larger than the head and 127 bytes, aligned to 8, and belongs to this CPU.
     unsafe {
-        (*event).header = Header { size, op: op::CLONE, reserved: [0; 3], ktime: now };
+        (*event).header = Header {
+            size,
+            op: op::CLONE,
+            reserved: [0; 3],
+            ktime: now,
+        };
         (*event).process = key;
         (*event).parent = parent;
         (*event).flags = flags;

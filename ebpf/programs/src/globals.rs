@@ -12,8 +12,12 @@ pub static OFFSETS: Offsets = Offsets::UNRESOLVED;
 
 /// What the user switched on.
 #[unsafe(no_mangle)]
-pub static CONFIG: Config =
-    Config { process_cred: 0, process_ns: 0, process_env: 0, cgroup_subsys: ebpf_abi::config::CGROUP_V2 };
+pub static CONFIG: Config = Config {
+    process_cred: 0,
+    process_ns: 0,
+    process_env: 0,
+    cgroup_subsys: ebpf_abi::config::CGROUP_V2,
+};
 
 /// The value that user space gave `global`. The read is volatile, because the value in the object is another one.
 #[inline(always)]

@@ -19,7 +19,6 @@ mod maps;
 mod output;
 mod path;
 mod read;
-mod selftest;
 mod task;
 
 /// Helpers reserved for GPL programs (reading kernel memory among them) need this declaration (`bpf(2)`).

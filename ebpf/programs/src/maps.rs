@@ -2,11 +2,11 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
     event::{DATA_CHUNK, DataEvent},
-    map::{ExecPrivileges, ProcessEntry, STATS_ENTRIES, SelfTest},
+    map::{ExecPrivileges, ProcessEntry, STATS_ENTRIES},
 };
 
 /// Every record goes through this one ring: order in it is order of events, whatever the CPU.
@@ -19,15 +19,12 @@ pub static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(32_
 
 /// From `bprm_committing_creds` to the exec event, by `pid_tgid`.
 #[map(name = "tg_execve_joined_info_map")]
-pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> = LruHashMap::with_max_entries(1_024, 0);
+pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> =
+    LruHashMap::with_max_entries(1_024, 0);
 
 /// Counters by event type and outcome.
 #[map(name = "tg_stats_map")]
 pub static STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(STATS_ENTRIES, 0);
-
-/// Where the self-test leaves what it read.
-#[map(name = "tg_selftest_map")]
-pub static SELF_TEST: Array<SelfTest> = Array::with_max_entries(1, 0);
 
 /// Bytes in which a record is put together; the kernel's limit for a per-CPU value is 32 KiB
 /// (`PCPU_MIN_UNIT_SIZE`, include/linux/percpu.h).
@@ -56,7 +53,12 @@ pub const PATH_SIZE: usize = 4_096;
 
 /// A path, put together from its end, with room for the widest name (`NAME_MAX` is 255) beyond.
 #[repr(C, align(8))]
-pub struct PathBuffer(pub [u8; PATH_SIZE + 256]);
+pub struct PathBuffer {
+    /// Offset of the first byte of the path in `bytes`; its last is at `PATH_SIZE - 1`.
+    pub start: u32,
+    pub reserved: u32,
+    pub bytes: [u8; PATH_SIZE + 256],
+}
 
 #[map(name = "tg_path_heap")]
 pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(1, 0);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Components and mount crossings that one walk takes at most. The verifier visits each, so this is a cost at load.
-const MAX_STEPS: u32 = 512;
+const MAX_STEPS: u32 = 256;
 
 /// What the kernel appends to the name of an unlinked file (fs/d_path.c).
 const DELETED: [u8; 10] = *b" (deleted)";
@@ -32,34 +32,57 @@ pub struct Place {
 /// Set in the result of [`walk`] when the path has more components, or more bytes, than the walk takes.
 pub const INCOMPLETE: u32 = 0x8000_0000;
 
-/// Writes the path of `place` to the end of the path part of this CPU's path buffer and returns its length, with
-/// [`INCOMPLETE`] set when only the tail of the path is there. 0: no path.
+/// Writes the path of `place` to the end of this CPU's path buffer and returns its length, with [`INCOMPLETE`] set when
+/// only the tail of the path is there. 0: no path.
 #[inline(always)]
 pub fn walk(place: &Place) -> u32 {
-    let Some(buffer) = PATH.get_ptr_mut(0) else { return 0 };
-    let buffer = buffer.cast::<u8>();
-    let Place { mut mnt, mut dentry, root_mnt, root_dentry } = *place;
+    path_walk(place.mnt, place.dentry, place.root_mnt, place.root_dentry)
+}
+
+/// The body of [`walk`]. Exported, which makes it a global function in the verifier's sense: it is verified once, for
+/// any arguments, however many programs and places call it (kernel 5.6, Documentation/bpf/verifier.rst).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> u32 {
+    let Some(buffer) = PATH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: a whole map value of this CPU.
+    let cursor = unsafe {
+        Cursor {
+            start: &raw mut (*buffer).start,
+            bytes: (&raw mut (*buffer).bytes).cast(),
+        }
+    };
+    let (mut mnt, mut dentry) = (mnt, dentry);
     if dentry == 0 || mnt == 0 {
         return 0;
     }
-    let mut start = PATH_SIZE as u32;
+    cursor.set(PATH_SIZE as u32);
     let mut mnt_root: u64 = field!(mnt, vfsmount_root);
     let parent: u64 = field!(dentry, dentry_parent);
     let pprev: u64 = field!(dentry, dentry_hash_pprev);
     // A dentry that is its own parent without being the root of its mount never had a name in the tree (memfd).
     let nameless = dentry == parent && dentry != mnt_root;
     if nameless || (pprev == 0 && dentry != parent) {
-        start -= DELETED.len() as u32;
+        cursor.set((PATH_SIZE - DELETED.len()) as u32);
         // SAFETY: a constant range inside the buffer.
-        unsafe { buffer.add(PATH_SIZE - DELETED.len()).cast::<[u8; 10]>().write_unaligned(DELETED) };
+        unsafe {
+            cursor
+                .bytes
+                .add(PATH_SIZE - DELETED.len())
+                .cast::<[u8; 10]>()
+                .write_unaligned(DELETED)
+        };
     }
-    let end = start;
+    let end = cursor.get();
 
     let mut step = 0;
     let mut incomplete = INCOMPLETE;
     while step < MAX_STEPS {
         step += 1;
-        if dentry == root_dentry && mnt == root_mnt {
+        // One branch instead of two: the verifier follows each.
+        if (dentry ^ root_dentry) | (mnt ^ root_mnt) == 0 {
             incomplete = 0;
             break;
         }
@@ -67,7 +90,7 @@ pub fn walk(place: &Place) -> u32 {
             // Through `struct mount`, which contains the vfsmount, to the place it is mounted on.
             let mount = mnt.wrapping_sub(u64::from(offset!(mount_mnt)));
             let mount_parent: u64 = field!(mount, mount_parent);
-            if mount_parent == mount || mount_parent == 0 {
+            if mount_parent == mount {
                 incomplete = 0;
                 break;
             }
@@ -80,44 +103,88 @@ pub fn walk(place: &Place) -> u32 {
         let len: u32 = field!(dentry, dentry_name_len);
         let name: u64 = field!(dentry, dentry_name);
         let len = len & 0xff;
+        let start = cursor.get();
         if start < len + 1 {
             break;
         }
-        start -= len;
         // SAFETY: at most 255 bytes from an offset of at most 4,095: inside the buffer's 4,096 + 256 bytes.
         unsafe {
-            bpf_probe_read_kernel(buffer.add((start & 0xfff) as usize).cast(), len, name as *const c_void);
+            bpf_probe_read_kernel(
+                cursor
+                    .bytes
+                    .add((start.wrapping_sub(len) & 0xfff) as usize)
+                    .cast(),
+                len,
+                name as *const c_void,
+            );
         }
-        start -= 1;
-        // SAFETY: an offset of at most 4,095.
-        unsafe { *buffer.add((start & 0xfff) as usize) = b'/' };
+        cursor.slash(start.wrapping_sub(len + 1));
         if parent == dentry {
             incomplete = 0;
             break;
         }
         dentry = parent;
     }
-    if start == end {
+    if cursor.get() == end {
         // The root itself.
-        start -= 1;
-        // SAFETY: an offset of at most 4,095.
-        unsafe { *buffer.add((start & 0xfff) as usize) = b'/' };
+        cursor.slash(end.wrapping_sub(1));
     }
-    (PATH_SIZE as u32 - start) | incomplete
+    (PATH_SIZE as u32).wrapping_sub(cursor.get()) | incomplete
 }
 
-/// Copies the last walked path of length `len` to `to`; returns the number of bytes written, at most 4,095.
+/// Where the path written so far begins.
+///
+/// The position lives in the map value, not in a register, and is read anew each time: the verifier then knows nothing
+/// of it, so that the iterations of the walk look alike to it and the different ways through one need no second visit.
+#[derive(Clone, Copy)]
+struct Cursor {
+    start: *mut u32,
+    bytes: *mut u8,
+}
+
+impl Cursor {
+    #[inline(always)]
+    fn get(self) -> u32 {
+        // SAFETY: a field of a map value.
+        unsafe { self.start.read_volatile() }
+    }
+
+    #[inline(always)]
+    fn set(self, start: u32) {
+        // SAFETY: a field of a map value.
+        unsafe { self.start.write_volatile(start) };
+    }
+
+    /// Writes the slash that begins a component and makes it the beginning of the path.
+    #[inline(always)]
+    fn slash(self, at: u32) {
+        // SAFETY: an offset of at most 4,095.
+        unsafe { *self.bytes.add((at & 0xfff) as usize) = b'/' };
+        self.set(at);
+    }
+}
+
+/// Copies the last walked path to `to`; returns its length, at most `LIMIT`, which is one less than a power of two. A
+/// longer path loses its end.
 ///
 /// # Safety
 ///
-/// `to` must have room for 4,095 bytes in the verifier's eyes.
+/// `to` must have room for `LIMIT` bytes in the verifier's eyes.
 #[inline(always)]
-pub unsafe fn copy(len: u32, to: *mut u8) -> u32 {
-    let Some(buffer) = PATH.get_ptr(0) else { return 0 };
-    let len = len & 0xfff;
-    // SAFETY: the source is read by a helper that tolerates any address; the caller vouches for the target.
+pub unsafe fn copy<const LIMIT: u32>(to: *mut u8) -> u32 {
+    let Some(buffer) = PATH.get_ptr(0) else {
+        return 0;
+    };
+    // Read back rather than passed, for the reason given at `Cursor`.
+    // SAFETY: a field of a map value.
+    let start = unsafe { (&raw const (*buffer).start).read_volatile() };
+    let len = (PATH_SIZE as u32).wrapping_sub(start) & LIMIT;
+    // SAFETY: an offset of at most 4,095; the caller vouches for the target.
     unsafe {
-        bpf_probe_read_kernel(to.cast(), len, buffer.cast::<u8>().add(PATH_SIZE).sub(len as usize).cast());
+        let from = (&raw const (*buffer).bytes)
+            .cast::<u8>()
+            .add((start & 0xfff) as usize);
+        bpf_probe_read_kernel(to.cast(), len, from.cast());
     }
     len
 }
@@ -144,20 +211,4 @@ pub fn file(task: u64, file: u64) -> Place {
         root_mnt: field!(fs, fs_root_mnt),
         root_dentry: field!(fs, fs_root_dentry),
     }
-}
-
-/// Like [`copy`], of at most 255 bytes.
-///
-/// # Safety
-///
-/// `to` must have room for 255 bytes in the verifier's eyes.
-#[inline(always)]
-pub unsafe fn copy_short(len: u32, to: *mut u8) -> u32 {
-    let Some(buffer) = PATH.get_ptr(0) else { return 0 };
-    let len = len & 0xff;
-    // SAFETY: as in `copy`.
-    unsafe {
-        bpf_probe_read_kernel(to.cast(), len, buffer.cast::<u8>().add(PATH_SIZE).sub(len as usize).cast());
-    }
-    len
 }

@@ -1,7 +1,9 @@
 //! Facts about a task.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
-use ebpf_abi::map::{Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessEntry, ProcessKey, entry_flag};
+use ebpf_abi::map::{
+    Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessEntry, ProcessKey, entry_flag,
+};
 
 use crate::{
     globals::{config, offset},
@@ -23,7 +25,11 @@ pub fn key_from_start(task: u64) -> ProcessKey {
     let leader: u64 = field!(task, task_group_leader);
     let start: u64 = field!(leader, task_start_boottime);
     let pid: u32 = field!(task, task_tgid);
-    if pid == 0 { ProcessKey::KERNEL } else { ProcessKey::new(pid, start / NS_PER_TICK * NS_PER_TICK) }
+    if pid == 0 {
+        ProcessKey::KERNEL
+    } else {
+        ProcessKey::new(pid, start / NS_PER_TICK * NS_PER_TICK)
+    }
 }
 
 /// The entry of process `pid`, copied out because another CPU may change or free it at any time.
@@ -59,7 +65,10 @@ pub fn nspid(task: u64) -> (u32, u32) {
         .wrapping_add(u64::from(level & 63) * u64::from(offset!(upid_size)));
     let number: u32 = field!(upid, upid_nr);
     let ns: u64 = field!(upid, upid_ns);
-    (if level == 0 { 0 } else { number }, read_optional!(ns, pid_ns_inum))
+    (
+        if level == 0 { 0 } else { number },
+        read_optional!(ns, pid_ns_inum),
+    )
 }
 
 /// `in_init_tree`, from the process's number in its container and its parent's entry flags.
@@ -71,7 +80,11 @@ pub fn in_init_tree(nspid: u32, parent_flags: u32) -> bool {
 macro_rules! namespace {
     ($nsproxy:expr, $pointer:ident, $inum:ident) => {{
         let ns: u64 = read_optional!($nsproxy, $pointer);
-        let inum: u32 = if ns == 0 { 0 } else { read_optional!(ns, $inum) };
+        let inum: u32 = if ns == 0 {
+            0
+        } else {
+            read_optional!(ns, $inum)
+        };
         inum
     }};
 }
@@ -110,7 +123,10 @@ pub fn capabilities(cred: u64) -> Capabilities {
 #[inline(always)]
 pub fn credentials(cred: u64) -> Credentials {
     if config!(process_cred) == 0 {
-        return Credentials { euid: field!(cred, cred_euid), ..Credentials::default() };
+        return Credentials {
+            euid: field!(cred, cred_euid),
+            ..Credentials::default()
+        };
     }
     let user_ns: u64 = field!(cred, cred_user_ns);
     Credentials {
@@ -132,7 +148,11 @@ pub fn credentials(cred: u64) -> Credentials {
 /// Login user id; 4294967295 (unset) on kernels without audit.
 #[inline(always)]
 pub fn loginuid(task: u64) -> u32 {
-    if offset!(task_loginuid) == ebpf_abi::field::MISSING { u32::MAX } else { field!(task, task_loginuid) }
+    if offset!(task_loginuid) == ebpf_abi::field::MISSING {
+        u32::MAX
+    } else {
+        field!(task, task_loginuid)
+    }
 }
 
 /// The kernfs node of the cgroup that names the container of `task`, and the flag that says what was missing.
@@ -159,5 +179,9 @@ pub fn cgroup_node(task: u64) -> Result<u64, u32> {
         return Err(exec_flag::ERROR_CGROUP_SUBSYS_CGRP);
     }
     let node: u64 = read_optional!(cgroup, cgroup_kn);
-    if node == 0 { Err(exec_flag::ERROR_CGROUP_KN) } else { Ok(node) }
+    if node == 0 {
+        Err(exec_flag::ERROR_CGROUP_KN)
+    } else {
+        Ok(node)
+    }
 }
