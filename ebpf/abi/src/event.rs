@@ -86,7 +86,10 @@ pub struct ExecEvent {
 }
 
 /// Bits of [`ExecEvent::flags`], [`CloneEvent::flags`] and of the `flags` of a process as the API shows them.
-#[allow(missing_docs, reason = "names and numbers are Tetragon's; the words they print as are in the API crate")]
+#[allow(
+    missing_docs,
+    reason = "names and numbers are Tetragon's; the words they print as are in the API crate"
+)]
 pub mod exec_flag {
     pub const EXECVE: u32 = 0x1;
     pub const ENVS_DATA: u32 = 0x2;

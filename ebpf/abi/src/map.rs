@@ -22,11 +22,19 @@ pub struct ProcessKey {
 
 impl ProcessKey {
     /// Identity of the kernel's own process, parent of `init` and of `kthreadd`.
-    pub const KERNEL: Self = Self { pid: 0, reserved: 0, ktime: 1 };
+    pub const KERNEL: Self = Self {
+        pid: 0,
+        reserved: 0,
+        ktime: 1,
+    };
 
     /// Identity of process `pid` whose image began at `ktime`.
     pub const fn new(pid: u32, ktime: u64) -> Self {
-        Self { pid, reserved: 0, ktime }
+        Self {
+            pid,
+            reserved: 0,
+            ktime,
+        }
     }
 }
 

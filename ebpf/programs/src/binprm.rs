@@ -57,10 +57,7 @@ fn note(bprm: u64) {
         }
     }
     // Root gains capabilities by being root; anybody else gains them from the file.
-    let (had, has): (u64, u64) = (
-        field!(old, cred_cap_permitted),
-        field!(new, cred_cap_permitted),
-    );
+    let (had, has): (u64, u64) = (field!(old, cred_cap_permitted), field!(new, cred_cap_permitted));
     if has & !had != 0 && new_euid != 0 {
         flags |= privilege::RAISED_FILE_CAP;
     }

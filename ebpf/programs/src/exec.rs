@@ -8,10 +8,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use ebpf_abi::{
-    event::{
-        DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, data_kind, exec_flag,
-        op,
-    },
+    event::{DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, data_kind, exec_flag, op},
     map::{ExecPrivileges, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag},
 };
 
@@ -106,21 +103,13 @@ fn exec(task: u64, bprm: u64) {
         if config!(process_cred) != 0 {
             (*event).caps = caps;
         }
-        (*event).ns = if config!(process_ns) != 0 {
-            ns
-        } else {
-            NO_NAMESPACES
-        };
+        (*event).ns = if config!(process_ns) != 0 { ns } else { NO_NAMESPACES };
     }
 
     let entry = ProcessEntry {
         key,
         parent,
-        flags: if in_init_tree {
-            entry_flag::IN_INIT_TREE
-        } else {
-            0
-        },
+        flags: if in_init_tree { entry_flag::IN_INIT_TREE } else { 0 },
         nspid,
         ns,
         caps,
@@ -286,9 +275,7 @@ fn privileges() -> ExecPrivileges {
 #[inline(always)]
 fn filename(base: *mut u8, end: u32, name: u64, flags: &mut u32) -> u32 {
     // SAFETY: `end` is the constant HEAD, and a part fits behind it.
-    let read = unsafe {
-        bpf_probe_read_kernel_str(base.add(end as usize).cast(), PART, name as *const c_void)
-    };
+    let read = unsafe { bpf_probe_read_kernel_str(base.add(end as usize).cast(), PART, name as *const c_void) };
     if read <= 0 {
         *flags |= exec_flag::ERROR_FILENAME;
         return 0;
@@ -349,9 +336,7 @@ fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u
         }
         let len = len as u32 & 0xfff;
         // SAFETY: the part begins at LAST_PART at most and has at most 4,095 bytes.
-        if unsafe { bpf_probe_read_user(base.add(end as usize).cast(), len, from as *const c_void) }
-            == 0
-        {
+        if unsafe { bpf_probe_read_user(base.add(end as usize).cast(), len, from as *const c_void) } == 0 {
             result.inline = len;
         } else {
             result.failed = true;
@@ -409,16 +394,7 @@ pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: 
         return offset;
     }
     // SAFETY: the rest is smaller than a chunk.
-    if unsafe {
-        send_chunk(
-            chunk,
-            key,
-            kind,
-            from.wrapping_add(u64::from(offset)),
-            offset,
-            rest,
-        )
-    } {
+    if unsafe { send_chunk(chunk, key, kind, from.wrapping_add(u64::from(offset)), offset, rest) } {
         offset + rest
     } else {
         offset
@@ -442,8 +418,7 @@ unsafe fn send_chunk(
     let size = size_of::<DataEvent>() as u32 + len;
     // SAFETY: the chunk is a whole map value of this CPU; the caller bounds `len`.
     unsafe {
-        let read =
-            bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void);
+        let read = bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void);
         if read != 0 {
             return false;
         }

@@ -1,9 +1,6 @@
 //! Exit: the last thread of a process leaves.
 
-use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint,
-    programs::RawTracePointContext,
-};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
 use ebpf_abi::event::{ExitEvent, Header, op};
 
 use crate::{maps::PROCESSES, output, read::field, task};
@@ -52,12 +49,6 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
         tid: field!(task, task_pid),
     };
     // SAFETY: the event is on the stack and fully written.
-    unsafe {
-        output::send(
-            op::EXIT,
-            (&raw const event).cast(),
-            size_of::<ExitEvent>() as u64,
-        )
-    };
+    unsafe { output::send(op::EXIT, (&raw const event).cast(), size_of::<ExitEvent>() as u64) };
     0
 }

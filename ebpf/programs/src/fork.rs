@@ -1,9 +1,6 @@
 //! Clone: a new process. Threads are not reported.
 
-use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint,
-    programs::RawTracePointContext,
-};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
 use ebpf_abi::{
     event::{CloneEvent, Header, exec_flag, op},
     map::{Outcome, ProcessEntry, ProcessKey, entry_flag},

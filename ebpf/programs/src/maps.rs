@@ -19,8 +19,7 @@ pub static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(32_
 
 /// From `bprm_committing_creds` to the exec event, by `pid_tgid`.
 #[map(name = "tg_execve_joined_info_map")]
-pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> =
-    LruHashMap::with_max_entries(1_024, 0);
+pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> = LruHashMap::with_max_entries(1_024, 0);
 
 /// Counters by event type and outcome.
 #[map(name = "tg_stats_map")]

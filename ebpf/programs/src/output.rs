@@ -24,21 +24,7 @@ pub fn count(op: u8, outcome: Outcome) {
 #[inline(always)]
 pub unsafe fn send(op: u8, data: *const c_void, size: u64) -> bool {
     // SAFETY: the caller vouches for the memory; the map is a ring buffer.
-    let sent = unsafe {
-        bpf_ringbuf_output(
-            (&raw const EVENTS).cast_mut().cast(),
-            data.cast_mut(),
-            size,
-            0,
-        )
-    } == 0;
-    count(
-        op,
-        if sent {
-            Outcome::Sent
-        } else {
-            Outcome::RingFull
-        },
-    );
+    let sent = unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), data.cast_mut(), size, 0) } == 0;
+    count(op, if sent { Outcome::Sent } else { Outcome::RingFull });
     sent
 }

@@ -110,10 +110,7 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
         // SAFETY: at most 255 bytes from an offset of at most 4,095: inside the buffer's 4,096 + 256 bytes.
         unsafe {
             bpf_probe_read_kernel(
-                cursor
-                    .bytes
-                    .add((start.wrapping_sub(len) & 0xfff) as usize)
-                    .cast(),
+                cursor.bytes.add((start.wrapping_sub(len) & 0xfff) as usize).cast(),
                 len,
                 name as *const c_void,
             );
@@ -181,9 +178,7 @@ pub unsafe fn copy<const LIMIT: u32>(to: *mut u8) -> u32 {
     let len = (PATH_SIZE as u32).wrapping_sub(start) & LIMIT;
     // SAFETY: an offset of at most 4,095; the caller vouches for the target.
     unsafe {
-        let from = (&raw const (*buffer).bytes)
-            .cast::<u8>()
-            .add((start & 0xfff) as usize);
+        let from = (&raw const (*buffer).bytes).cast::<u8>().add((start & 0xfff) as usize);
         bpf_probe_read_kernel(to.cast(), len, from.cast());
     }
     len

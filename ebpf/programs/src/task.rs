@@ -1,9 +1,7 @@
 //! Facts about a task.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
-use ebpf_abi::map::{
-    Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessEntry, ProcessKey, entry_flag,
-};
+use ebpf_abi::map::{Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessEntry, ProcessKey, entry_flag};
 
 use crate::{
     globals::{config, offset},
@@ -65,10 +63,7 @@ pub fn nspid(task: u64) -> (u32, u32) {
         .wrapping_add(u64::from(level & 63) * u64::from(offset!(upid_size)));
     let number: u32 = field!(upid, upid_nr);
     let ns: u64 = field!(upid, upid_ns);
-    (
-        if level == 0 { 0 } else { number },
-        read_optional!(ns, pid_ns_inum),
-    )
+    (if level == 0 { 0 } else { number }, read_optional!(ns, pid_ns_inum))
 }
 
 /// `in_init_tree`, from the process's number in its container and its parent's entry flags.
@@ -80,11 +75,7 @@ pub fn in_init_tree(nspid: u32, parent_flags: u32) -> bool {
 macro_rules! namespace {
     ($nsproxy:expr, $pointer:ident, $inum:ident) => {{
         let ns: u64 = read_optional!($nsproxy, $pointer);
-        let inum: u32 = if ns == 0 {
-            0
-        } else {
-            read_optional!(ns, $inum)
-        };
+        let inum: u32 = if ns == 0 { 0 } else { read_optional!(ns, $inum) };
         inum
     }};
 }
