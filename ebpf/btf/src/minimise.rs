@@ -44,7 +44,7 @@ pub fn minimise(btf: &Btf<'_>, names: &[&str]) -> Vec<u8> {
             }
             Kind::Enum => groups(ty).for_each(|[name, value]| extra.extend([builder.string(btf.string(name)), value])),
             Kind::Enum64 => {
-                groups(ty).for_each(|[name, low, high]| extra.extend([builder.string(btf.string(name)), low, high]))
+                groups(ty).for_each(|[name, low, high]| extra.extend([builder.string(btf.string(name)), low, high]));
             }
             Kind::Array => {
                 let [element, index, count] = group_at(ty.extra, 0).unwrap_or_default();

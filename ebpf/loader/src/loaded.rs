@@ -1,0 +1,144 @@
+//! Objects in the kernel: maps made, programs ready to be loaded.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+};
+
+use aya_obj::{EbpfSectionKind, generated::bpf_map_type::BPF_MAP_TYPE_PERF_EVENT_ARRAY};
+
+use crate::{
+    bytes::kernel_name,
+    error::{Error, SysError},
+    map::{Map, Maps},
+    object::Object,
+    probe,
+    program::{Program, ProgramKind},
+    sys::{self, MapFd, MapSpec},
+};
+
+/// An object whose maps are in the kernel. Programs loaded from it share them.
+#[derive(Debug)]
+pub struct Loaded {
+    pub(crate) inner: aya_obj::Object,
+    pub(crate) btf: Option<OwnedFd>,
+    btf_refused: Option<SysError>,
+    maps: Maps,
+}
+
+impl Loaded {
+    pub(crate) fn create(object: Object) -> Result<Self, Error> {
+        let Object { mut inner } = object;
+        sys::unlimit_memlock();
+        let (btf, btf_refused) = match load_btf(&mut inner) {
+            Ok(btf) => (btf, None),
+            Err(refused) => (None, Some(refused)),
+        };
+        let mut maps = BTreeMap::new();
+        for (name, definition) in &inner.maps {
+            maps.insert(name.clone(), create_map(name, definition)?);
+        }
+        relocate(&mut inner, &maps)?;
+        Ok(Self {
+            inner,
+            btf,
+            btf_refused,
+            maps: Maps(maps),
+        })
+    }
+
+    /// Loads program `name`. Only what is loaded has to please the running kernel's verifier.
+    pub fn load(&self, name: &str, kind: ProgramKind) -> Result<Program, Error> {
+        Program::load(self, name, kind)
+    }
+
+    /// The map `name`.
+    pub fn map(&self, name: &str) -> Result<&Map, Error> {
+        self.maps.get(name)
+    }
+
+    /// Why the kernel refused the object's own type information. Programs load without it too, but the verifier's log
+    /// and `bpftool` then lack source lines.
+    pub fn btf_refused(&self) -> Option<&SysError> {
+        self.btf_refused.as_ref()
+    }
+
+    /// Keeps the maps and lets go of the program text, once everything is loaded.
+    pub fn into_maps(self) -> Maps {
+        self.maps
+    }
+}
+
+/// Loads the object's type information in the form that the kernel takes.
+fn load_btf(object: &mut aya_obj::Object) -> Result<Option<OwnedFd>, SysError> {
+    if object.btf.is_none() {
+        return Ok(None);
+    }
+    let features = probe::btf_features();
+    match object.fixup_and_sanitize_btf(&features) {
+        Ok(Some(btf)) => sys::btf_load(sys::BtfLoad(&btf.to_bytes())).map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(SysError {
+            call: "BPF_BTF_LOAD",
+            error: std::io::Error::new(std::io::ErrorKind::InvalidData, error.to_string()),
+            hint: None,
+        }),
+    }
+}
+
+fn create_map(name: &str, definition: &aya_obj::Map) -> Result<Map, Error> {
+    let failed = |source| Error::CreateMap {
+        map: name.to_owned(),
+        source,
+    };
+    let mut spec = MapSpec {
+        name: kernel_name(name),
+        map_type: definition.map_type(),
+        key_size: definition.key_size(),
+        value_size: definition.value_size(),
+        max_entries: definition.max_entries(),
+        flags: definition.map_flags(),
+        extra: definition.map_extra(),
+    };
+    if spec.map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY as u32 && spec.max_entries == 0 {
+        spec.max_entries = probe::possible_cpus() as u32;
+    }
+    // A map of maps takes the shape of its future contents from an example, which is needed no longer than that.
+    let inner = definition
+        .inner()
+        .map(|inner| create_map(&format!("{name}.inner"), &inner))
+        .transpose()?;
+    let fd = MapFd::create(spec, inner.as_ref().map(|inner| inner.fd.as_fd())).map_err(failed)?;
+    let map = Map {
+        name: name.to_owned(),
+        fd,
+    };
+    if !definition.data().is_empty() {
+        map.update_bytes(&0_u32.to_ne_bytes(), definition.data(), crate::Update::Any)?;
+        if definition.section_kind() == EbpfSectionKind::Rodata {
+            map.fd.freeze().map_err(|source| Error::InitialiseMap {
+                map: name.to_owned(),
+                source,
+            })?;
+        }
+    }
+    Ok(map)
+}
+
+/// Puts map descriptors and call distances into the instructions.
+fn relocate(object: &mut aya_obj::Object, maps: &BTreeMap<String, Map>) -> Result<(), Error> {
+    let text: HashSet<usize> = object.functions.keys().map(|&(section, _)| section).collect();
+    let definitions = object.maps.clone();
+    let fds = definitions.iter().filter_map(|(name, definition)| {
+        maps.get(name)
+            .map(|map| (name.as_str(), map.as_fd().as_raw_fd(), definition))
+    });
+    let failed = |error: aya_obj::relocation::EbpfRelocationError| {
+        let cause = std::error::Error::source(&error)
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default();
+        Error::Relocate(format!("{error}{cause}"))
+    };
+    object.relocate_maps(fds, &text).map_err(failed)?;
+    object.relocate_calls(&text).map_err(failed)
+}

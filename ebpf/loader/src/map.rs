@@ -1,0 +1,201 @@
+//! Maps: tables shared by kernel programs and user space.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::{
+    error::Error,
+    probe,
+    sys::{MapError, MapFd},
+};
+
+/// The maps of an object by name.
+#[derive(Debug, Default)]
+pub struct Maps(pub(crate) BTreeMap<String, Map>);
+
+impl Maps {
+    /// The map `name`.
+    pub fn get(&self, name: &str) -> Result<&Map, Error> {
+        self.0.get(name).ok_or_else(|| Error::NoMap(name.to_owned()))
+    }
+
+    /// Takes the map `name` out.
+    pub fn take(&mut self, name: &str) -> Result<Map, Error> {
+        self.0.remove(name).ok_or_else(|| Error::NoMap(name.to_owned()))
+    }
+
+    /// All maps, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Map> {
+        self.0.values()
+    }
+}
+
+/// A map in the kernel.
+#[derive(Debug)]
+pub struct Map {
+    pub(crate) name: String,
+    pub(crate) fd: MapFd,
+}
+
+/// Whether [`Map::update_bytes`] may insert or replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Update {
+    /// Either (`BPF_ANY`).
+    Any = 0,
+    /// Only insert (`BPF_NOEXIST`): fails with `EEXIST`.
+    Insert = 1,
+    /// Only replace (`BPF_EXIST`): fails with `ENOENT`.
+    Replace = 2,
+}
+
+impl Map {
+    /// Its name in the object.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of entries that it holds at most; of a ring buffer, its size in bytes.
+    pub fn max_entries(&self) -> u32 {
+        self.fd.spec().max_entries
+    }
+
+    /// Bytes of a key.
+    pub fn key_size(&self) -> u32 {
+        self.fd.spec().key_size
+    }
+
+    /// Bytes of a value, on one CPU if per CPU.
+    pub fn value_size(&self) -> u32 {
+        self.fd.spec().value_size
+    }
+
+    /// The kernel's number for the type (`enum bpf_map_type`).
+    pub fn map_type(&self) -> u32 {
+        self.fd.spec().map_type
+    }
+
+    /// Value of `key`; `None` if there is none. Of a per-CPU map, the values of all possible CPUs, each padded to a
+    /// multiple of 8 bytes.
+    pub fn lookup_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let mut value = vec![0; self.fd.value_len()];
+        let found = self.fd.lookup(key, &mut value).map_err(|error| self.error(error))?;
+        Ok(found.then_some(value))
+    }
+
+    /// Sets the value of `key`; of a per-CPU map, those of all CPUs, as [`Self::lookup_bytes`] gives them.
+    pub fn update_bytes(&self, key: &[u8], value: &[u8], update: Update) -> Result<(), Error> {
+        self.fd
+            .update(key, value, update as u64)
+            .map_err(|error| self.error(error))
+    }
+
+    /// Removes `key`; whether it was there.
+    pub fn delete_bytes(&self, key: &[u8]) -> Result<bool, Error> {
+        self.fd.delete(key).map_err(|error| self.error(error))
+    }
+
+    /// Value of `key` in a map that is not per CPU.
+    pub fn get<K, V>(&self, key: &K) -> Result<Option<V>, Error>
+    where
+        K: IntoBytes + Immutable + ?Sized,
+        V: FromBytes + IntoBytes,
+    {
+        let mut value = V::new_zeroed();
+        let found = self
+            .fd
+            .lookup(key.as_bytes(), value.as_mut_bytes())
+            .map_err(|error| self.error(error))?;
+        Ok(found.then_some(value))
+    }
+
+    /// Values of `key` on each possible CPU; none if the map has no such key.
+    pub fn get_per_cpu<K, V>(&self, key: &K) -> Result<Vec<V>, Error>
+    where
+        K: IntoBytes + Immutable + ?Sized,
+        V: FromBytes,
+    {
+        let bytes = self.lookup_bytes(key.as_bytes())?.unwrap_or_default();
+        let stride = bytes.len().checked_div(probe::possible_cpus()).unwrap_or(0).max(1);
+        let value = |chunk: &[u8]| V::read_from_prefix(chunk).ok().map(|(value, _padding)| value);
+        bytes
+            .chunks_exact(stride)
+            .map(|chunk| value(chunk).ok_or_else(|| self.wrong_value(size_of::<V>())))
+            .collect()
+    }
+
+    /// Sets the value of `key` in a map that is not per CPU.
+    pub fn set<K, V>(&self, key: &K, value: &V, update: Update) -> Result<(), Error>
+    where
+        K: IntoBytes + Immutable + ?Sized,
+        V: IntoBytes + Immutable + ?Sized,
+    {
+        self.update_bytes(key.as_bytes(), value.as_bytes(), update)
+    }
+
+    /// Removes `key`; whether it was there.
+    pub fn remove<K: IntoBytes + Immutable + ?Sized>(&self, key: &K) -> Result<bool, Error> {
+        self.delete_bytes(key.as_bytes())
+    }
+
+    /// Keys of a hash or array. While others insert and remove, keys may be missed or seen twice; the walk ends after
+    /// twice as many steps as the map has entries.
+    pub fn keys<K: FromBytes + IntoBytes + Immutable>(&self) -> impl Iterator<Item = Result<K, Error>> {
+        let mut previous: Option<K> = None;
+        let mut steps = u64::from(self.max_entries()) * 2;
+        std::iter::from_fn(move || {
+            steps = steps.checked_sub(1)?;
+            let mut next = K::new_zeroed();
+            match self
+                .fd
+                .next_key(previous.as_ref().map(K::as_bytes), next.as_mut_bytes())
+            {
+                Ok(true) => {
+                    let key = K::read_from_bytes(next.as_bytes()).ok()?;
+                    previous = Some(next);
+                    Some(Ok(key))
+                }
+                Ok(false) => {
+                    steps = 0;
+                    None
+                }
+                Err(error) => {
+                    steps = 0;
+                    Some(Err(self.error(error)))
+                }
+            }
+        })
+    }
+
+    fn error(&self, error: MapError) -> Error {
+        let map = self.name.clone();
+        match error {
+            MapError::Sys(source) => Error::Map { map, source },
+            MapError::Length(wrong) => Error::MapSize {
+                map,
+                part: wrong.part,
+                expected: wrong.expected,
+                given: wrong.given,
+            },
+        }
+    }
+
+    fn wrong_value(&self, given: usize) -> Error {
+        Error::MapSize {
+            map: self.name.clone(),
+            part: "value",
+            expected: self.value_size() as usize,
+            given,
+        }
+    }
+}
+
+impl AsFd for Map {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

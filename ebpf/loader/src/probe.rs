@@ -1,0 +1,136 @@
+//! What the running kernel and machine have, found out by asking or trying, never from the version number.
+
+use std::{fs, sync::OnceLock};
+
+use aya_obj::btf::BtfFeatures;
+
+use crate::{
+    error::Error,
+    sys::{self, BtfLoad},
+};
+
+/// CPUs that this machine may ever have: the number of values in an entry of a per-CPU map.
+pub fn possible_cpus() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| cpu_file("/sys/devices/system/cpu/possible"))
+}
+
+/// CPUs that are running.
+pub fn online_cpus() -> usize {
+    cpu_file("/sys/devices/system/cpu/online")
+}
+
+fn cpu_file(path: &str) -> usize {
+    let list = fs::read_to_string(path).unwrap_or_default();
+    count_cpus(&list).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Number of CPUs in a list such as `0-3,8`.
+fn count_cpus(list: &str) -> Option<usize> {
+    let mut count = 0_usize;
+    for range in list.trim().split(',') {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
+        count = count.checked_add(to.checked_sub(from)?.checked_add(1)?)?;
+    }
+    Some(count)
+}
+
+/// Whether the security module `name`, such as `bpf`, is active; `None` when securityfs is not mounted.
+pub fn lsm_enabled(name: &str) -> Option<bool> {
+    let list = fs::read_to_string("/sys/kernel/security/lsm").ok()?;
+    Some(list.trim().split(',').any(|module| module == name))
+}
+
+/// Release of the running kernel, such as `6.12.9-amd64`.
+pub fn kernel_release() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    if release.is_empty() {
+        "a kernel of unknown release".to_owned()
+    } else {
+        release.to_owned()
+    }
+}
+
+/// How kprobes are asked for.
+pub(crate) struct KprobeSource {
+    /// Type of perf event.
+    pub(crate) event_type: u32,
+    /// Bit of `config` that asks for the return of the function.
+    pub(crate) return_bit: u64,
+}
+
+impl KprobeSource {
+    pub(crate) fn read() -> Result<Self, Error> {
+        let read = |name: &str, prefix: &str| {
+            let path = format!("/sys/bus/event_source/devices/kprobe/{name}");
+            let failed = |source| Error::Read {
+                path: path.clone(),
+                source,
+            };
+            let text = fs::read_to_string(&path).map_err(failed)?;
+            let number = text
+                .trim()
+                .strip_prefix(prefix)
+                .and_then(|number| number.parse::<u32>().ok());
+            number.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
+        };
+        let bit = read("format/retprobe", "config:")?;
+        Ok(Self {
+            event_type: read("type", "")?,
+            return_bit: 1 << (bit & 63),
+        })
+    }
+}
+
+/// Kinds of type information that the kernel takes, by offering it one of each.
+pub(crate) fn btf_features() -> BtfFeatures {
+    const GLOBAL: u32 = 1;
+    let int = |builder: &mut Vec<u32>| builder.extend([1, 1 << 24, 4, 0x0100_0020]);
+    let accepts = |words: &[u32]| {
+        let mut types = vec![];
+        int(&mut types);
+        types.extend(words);
+        sys::btf_load(BtfLoad(&tiny_btf(&types))).is_ok()
+    };
+    let func = |linkage: u32| [0, 13 << 24 | 1, 0, 1, 1, 1, 12 << 24 | linkage, 2];
+    let var = [1, 14 << 24, 1, 0];
+    let datasec = [3, 15 << 24 | 1, 4, 2, 0, 4];
+    let datasec_zero = [3, 15 << 24, 0];
+    BtfFeatures::new(
+        accepts(&func(0)),
+        accepts(&func(GLOBAL)),
+        accepts(&[&var[..], &datasec].concat()),
+        accepts(&datasec_zero),
+        accepts(&[1, 16 << 24, 4]),
+        accepts(&[&var[..], &[1, 17 << 24, 2, u32::MAX]].concat()),
+        accepts(&[1, 18 << 24, 1, 0, 2 << 24, 2]),
+        accepts(&[1, 19 << 24 | 1, 8, 1, 0, 0]),
+    )
+}
+
+/// A file of the given type records; name 1 is `x`, name 3 is `.x`.
+fn tiny_btf(types: &[u32]) -> Vec<u8> {
+    let strings = b"\0x\0.x\0";
+    let len = size_of_val(types) as u32;
+    let mut bytes = vec![0x9f, 0xeb, 1, 0];
+    let header = [24, 0, len, len, strings.len() as u32];
+    bytes.extend(header.iter().chain(types).flat_map(|word| word.to_le_bytes()));
+    bytes.extend(strings);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists() {
+        assert_eq!(count_cpus("0\n"), Some(1));
+        assert_eq!(count_cpus("0-3,8,10-11\n"), Some(7));
+        assert_eq!(count_cpus(""), None);
+        assert_eq!(count_cpus("3-1"), None);
+        assert_eq!(count_cpus("0-18446744073709551615"), None);
+    }
+}

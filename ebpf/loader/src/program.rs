@@ -1,0 +1,274 @@
+//! Programs in the kernel.
+
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use crate::{
+    bytes::{kernel_name, machine_code},
+    error::Error,
+    link::Link,
+    loaded::Loaded,
+    probe,
+    sys::{self, ProgLoad},
+};
+
+/// First size of the verifier's log, and the largest that is tried. The kernel refuses more than 16 MiB before 5.2, and
+/// nobody reads more.
+const LOG_SIZES: std::ops::RangeInclusive<u32> = 16..=24;
+
+/// Tries before a program that the kernel was too busy to verify (`EAGAIN`: a signal was pending) is given up.
+const TRIES: u32 = 5;
+
+/// `BPF_F_SLEEPABLE`.
+const SLEEPABLE: u32 = 1 << 4;
+
+/// What a program is loaded as. The section it is in does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// Runs at a raw tracepoint, which is named when it is attached.
+    RawTracepoint,
+    /// Runs at a kprobe or kretprobe.
+    Kprobe,
+    /// Runs at a kernel function or tracepoint with typed arguments.
+    Tracing {
+        /// Where exactly.
+        attach: TracingAttach,
+        /// The function, or the `btf_trace_…` typedef of the tracepoint, in the kernel's BTF.
+        btf_id: u32,
+        /// Whether it may fault in user memory.
+        sleepable: bool,
+    },
+    /// Runs at a hook of the security modules and may refuse what is about to happen.
+    Lsm {
+        /// The `bpf_lsm_…` function in the kernel's BTF.
+        btf_id: u32,
+        /// Whether it may fault in user memory.
+        sleepable: bool,
+    },
+}
+
+/// Where a tracing program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum TracingAttach {
+    /// At a tracepoint (`tp_btf`).
+    RawTracepoint = 23,
+    /// When a function is entered.
+    Entry = 24,
+    /// When a function returns.
+    Exit = 25,
+    /// Before a function, whose return value it may decide (`fmod_ret`).
+    ModifyReturn = 26,
+}
+
+impl ProgramKind {
+    /// `enum bpf_prog_type`, `enum bpf_attach_type`, BTF number and flags.
+    const fn numbers(self) -> (u32, u32, u32, u32) {
+        match self {
+            Self::Kprobe => (2, 0, 0, 0),
+            Self::RawTracepoint => (17, 0, 0, 0),
+            Self::Tracing {
+                attach,
+                btf_id,
+                sleepable,
+            } => (26, attach as u32, btf_id, flags(sleepable)),
+            Self::Lsm { btf_id, sleepable } => (29, 27, btf_id, flags(sleepable)),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kprobe => "kprobe",
+            Self::RawTracepoint => "raw tracepoint",
+            Self::Tracing { .. } => "tracing",
+            Self::Lsm { .. } => "LSM",
+        }
+    }
+}
+
+const fn flags(sleepable: bool) -> u32 {
+    if sleepable { SLEEPABLE } else { 0 }
+}
+
+/// A loaded program. Attached only while a [`Link`] lives; dropping the program does not detach it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    kind: ProgramKind,
+    fd: OwnedFd,
+    info: sys::ProgInfo,
+}
+
+impl Program {
+    pub(crate) fn load(loaded: &Loaded, name: &str, kind: ProgramKind) -> Result<Self, Error> {
+        let object = &loaded.inner;
+        let function = object
+            .programs
+            .get(name)
+            .and_then(|program| object.functions.get(&program.function_key()))
+            .ok_or_else(|| Error::NoProgram(name.to_owned()))?;
+        let code = machine_code(&function.instructions);
+        let (functions, lines) = (
+            function.func_info.func_info_bytes(),
+            function.line_info.line_info_bytes(),
+        );
+        let (prog_type, attach_type, attach_btf_id, flags) = kind.numbers();
+        let load = ProgLoad {
+            name: kernel_name(name),
+            prog_type,
+            attach_type,
+            attach_btf_id,
+            flags,
+            code: &code,
+            license: &object.license,
+            btf: loaded.btf.as_ref().map(AsFd::as_fd),
+            func_info: (function.func_info_rec_size as u32, &functions),
+            line_info: (function.line_info_rec_size as u32, &lines),
+        };
+        let fd = load_with_log(name, &load)?;
+        let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            fd,
+            info,
+        })
+    }
+
+    /// Its name in the object.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Instructions that the verifier went through; 0 before 5.16, which does not tell.
+    pub fn verified_insns(&self) -> u32 {
+        self.info.verified_insns
+    }
+
+    /// Bytes of the program after verification; branches that constants rule out are gone.
+    pub fn xlated_len(&self) -> u32 {
+        self.info.xlated_len
+    }
+
+    /// Bytes of machine code; 0 without a JIT compiler.
+    pub fn jited_len(&self) -> u32 {
+        self.info.jited_len
+    }
+
+    /// The kernel's number for it, as `bpftool prog` shows.
+    pub fn id(&self) -> u32 {
+        self.info.id
+    }
+
+    /// Attaches a [`ProgramKind::RawTracepoint`] program to tracepoint `name`, such as `sched_process_exec`.
+    pub fn attach_raw_tracepoint(&self, name: &str) -> Result<Link, Error> {
+        self.expect(matches!(self.kind, ProgramKind::RawTracepoint))?;
+        let tracepoint = c_string(name)?;
+        let link = sys::raw_tracepoint_open(self.fd.as_fd(), Some(&tracepoint));
+        link.map(Link::new)
+            .map_err(|source| self.attach_error(format!("raw tracepoint {name}"), source))
+    }
+
+    /// Attaches a [`ProgramKind::Tracing`] or [`ProgramKind::Lsm`] program to what it was loaded for.
+    pub fn attach(&self) -> Result<Link, Error> {
+        let (ProgramKind::Tracing { btf_id, .. } | ProgramKind::Lsm { btf_id, .. }) = self.kind else {
+            return Err(self.kind_error());
+        };
+        let link = sys::raw_tracepoint_open(self.fd.as_fd(), None);
+        link.map(Link::new)
+            .map_err(|source| self.attach_error(format!("kernel BTF type {btf_id}"), source))
+    }
+
+    /// Attaches a [`ProgramKind::Kprobe`] program to `function` plus `offset` bytes, or to its return.
+    pub fn attach_kprobe(&self, function: &str, offset: u64, on_return: bool) -> Result<Link, Error> {
+        self.expect(matches!(self.kind, ProgramKind::Kprobe))?;
+        let symbol = c_string(function)?;
+        let source = probe::KprobeSource::read()?;
+        let failed = |source| self.attach_error(format!("kprobe {function}"), source);
+        let config = if on_return { source.return_bit } else { 0 };
+        let event = sys::open_kprobe(source.event_type, config, &symbol, offset).map_err(failed)?;
+        match sys::link_create_perf(self.fd.as_fd(), event.as_fd()) {
+            Ok(link) => Ok(Link::with_event(link, event)),
+            // Before 5.15 the kernel does not know links on perf events.
+            Err(error) if error.errno() == libc::EINVAL => {
+                sys::perf_attach(event.as_fd(), self.fd.as_fd()).map_err(failed)?;
+                Ok(Link::new(event))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Runs a [`ProgramKind::RawTracepoint`] program once with `arguments` as those of the tracepoint, in the context
+    /// of this process (`BPF_PROG_TEST_RUN`, 5.10). Returns what the program returned.
+    pub fn test_run(&self, arguments: &[u64]) -> Result<u32, Error> {
+        sys::test_run(self.fd.as_fd(), arguments).map_err(|source| Error::TestRun {
+            program: self.name.clone(),
+            source,
+        })
+    }
+
+    fn expect(&self, right: bool) -> Result<(), Error> {
+        if right { Ok(()) } else { Err(self.kind_error()) }
+    }
+
+    fn kind_error(&self) -> Error {
+        Error::Kind {
+            program: self.name.clone(),
+            kind: self.kind.name(),
+        }
+    }
+
+    fn attach_error(&self, target: String, source: crate::SysError) -> Error {
+        Error::Attach {
+            program: self.name.clone(),
+            target,
+            source,
+        }
+    }
+}
+
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn c_string(name: &str) -> Result<CString, Error> {
+    CString::new(name).map_err(|_| Error::Nul { name: name.to_owned() })
+}
+
+/// Loads without a log, as making one costs the verifier time; on failure again with one large enough.
+fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
+    let mut result = sys::prog_load(load, &mut []);
+    for _ in 1..TRIES {
+        match &result {
+            Err(error) if error.errno() == libc::EAGAIN => result = sys::prog_load(load, &mut []),
+            _ => break,
+        }
+    }
+    let Err(mut source) = result else {
+        return result.map_err(|_| Error::NoProgram(name.to_owned()));
+    };
+    let mut log = vec![];
+    for bits in LOG_SIZES.step_by(2) {
+        log = vec![0; 1 << bits];
+        match sys::prog_load(load, &mut log) {
+            Ok(fd) => return Ok(fd),
+            Err(error) if error.errno() == libc::ENOSPC => {}
+            Err(error) => {
+                source = error;
+                break;
+            }
+        }
+    }
+    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+    let log = String::from_utf8_lossy(&log[..end]).into_owned();
+    Err(Error::Load {
+        program: name.to_owned(),
+        release: probe::kernel_release(),
+        source,
+        log,
+    })
+}
