@@ -142,3 +142,82 @@ fn relocate(object: &mut aya_obj::Object, maps: &BTreeMap<String, Map>) -> Resul
     object.relocate_maps(fds, &text).map_err(failed)?;
     object.relocate_calls(&text).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, fs::File, io, os::fd::IntoRawFd as _, rc::Rc};
+
+    use aya_obj::maps::{LegacyMap, bpf_map_def};
+
+    use super::*;
+    use crate::sys::{Command, ReadAttr as _, Syscall, fake::Fake};
+
+    /// A map with data, as sections of globals give it.
+    fn globals(section_kind: EbpfSectionKind) -> aya_obj::Map {
+        aya_obj::Map::Legacy(LegacyMap {
+            def: bpf_map_def {
+                map_type: 2,
+                key_size: 4,
+                value_size: 3,
+                max_entries: 1,
+                ..Default::default()
+            },
+            inner_def: None,
+            section_index: 1,
+            section_kind,
+            symbol_index: None,
+            data: b"abc".to_vec(),
+        })
+    }
+
+    /// Commands that creating `definition` takes, when the kernel refuses `refused`.
+    fn created(definition: &aya_obj::Map, refused: Option<Command>) -> (Result<Map, Error>, Vec<Command>) {
+        let seen = Rc::new(RefCell::new(vec![]));
+        let commands = Rc::clone(&seen);
+        let _fake = Fake::new(move |call| {
+            let Syscall::Bpf { command, attr } = call else {
+                panic!("unexpected {call:?}")
+            };
+            seen.borrow_mut().push(*command);
+            match command {
+                command if Some(*command) == refused => Err(io::Error::from_raw_os_error(libc::EBUSY)),
+                Command::MapCreate => Ok(File::open("/dev/null").unwrap().into_raw_fd() as u64),
+                Command::MapUpdate => {
+                    assert_eq!((attr.buffer(8, 4), attr.buffer(16, 3)), (vec![0; 4], b"abc".to_vec()));
+                    Ok(0)
+                }
+                _ => Ok(0),
+            }
+        });
+        let map = create_map(".rodata", definition);
+        let commands = commands.borrow().clone();
+        (map, commands)
+    }
+
+    #[test]
+    fn constants_are_written_then_frozen() {
+        let (map, commands) = created(&globals(EbpfSectionKind::Rodata), None);
+        assert!(map.is_ok());
+        assert_eq!(commands, [Command::MapCreate, Command::MapUpdate, Command::MapFreeze]);
+    }
+
+    #[test]
+    fn variables_are_written_and_stay_writable() {
+        let (map, commands) = created(&globals(EbpfSectionKind::Data), None);
+        assert!(map.is_ok());
+        assert_eq!(commands, [Command::MapCreate, Command::MapUpdate]);
+    }
+
+    #[test]
+    fn a_refused_step_is_named() {
+        let message = |refused| {
+            created(&globals(EbpfSectionKind::Rodata), Some(refused))
+                .0
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(message(Command::MapCreate).starts_with("create map \".rodata\": BPF_MAP_CREATE: "));
+        assert!(message(Command::MapUpdate).starts_with("map \".rodata\": BPF_MAP_UPDATE_ELEM: "));
+        assert!(message(Command::MapFreeze).starts_with("initialise map \".rodata\": BPF_MAP_FREEZE: "));
+    }
+}

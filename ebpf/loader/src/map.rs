@@ -199,3 +199,112 @@ impl AsFd for Map {
         self.fd.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, fs::File, io, os::fd::IntoRawFd as _, rc::Rc};
+
+    use super::*;
+    use crate::sys::{Command, MapSpec, ReadAttr as _, Syscall, fake::Fake};
+
+    /// A map of 4-byte keys and `value_size` values whose calls are answered by `answer`.
+    fn map(
+        map_type: u32,
+        value_size: u32,
+        answer: impl Fn(Command, &[u8]) -> Result<(), i32> + 'static,
+    ) -> (Map, Fake) {
+        let fake = Fake::new(move |call| match call {
+            Syscall::Bpf {
+                command: Command::MapCreate,
+                ..
+            } => Ok(File::open("/dev/null").unwrap().into_raw_fd() as u64),
+            Syscall::Bpf { command, attr } => answer(*command, attr).map(|()| 0).map_err(io::Error::from_raw_os_error),
+            other => panic!("unexpected {other:?}"),
+        });
+        let spec = MapSpec {
+            map_type,
+            key_size: 4,
+            value_size,
+            max_entries: 8,
+            ..Default::default()
+        };
+        (
+            Map {
+                name: "m".to_owned(),
+                fd: MapFd::create(spec, None).unwrap(),
+            },
+            fake,
+        )
+    }
+
+    #[test]
+    fn wrong_lengths_never_reach_the_kernel() {
+        let (map, _fake) = map(1, 8, |command, _| panic!("{command:?}"));
+        let message = |error: Error| error.to_string();
+        assert_eq!(
+            message(map.get::<u16, u64>(&1).unwrap_err()),
+            "map \"m\" has keys of 4 bytes, not 2"
+        );
+        assert_eq!(
+            message(map.get::<u32, u32>(&1).unwrap_err()),
+            "map \"m\" has values of 8 bytes, not 4"
+        );
+        assert!(map.set(&1_u32, &[0_u8; 16], Update::Any).is_err());
+        assert!(map.remove(&1_u64).is_err());
+        assert!(map.keys::<u64>().next().unwrap().is_err());
+    }
+
+    #[test]
+    fn per_cpu_values_are_of_all_cpus_padded() {
+        let (map, _fake) = map(6, 12, |_, _| Ok(()));
+        assert_eq!(map.fd.value_len(), 16 * probe::possible_cpus());
+        assert!(map.get::<u32, [u8; 12]>(&0).is_err());
+        assert_eq!(
+            map.get_per_cpu::<u32, [u8; 12]>(&0).unwrap().len(),
+            probe::possible_cpus()
+        );
+    }
+
+    #[test]
+    fn absence_is_not_an_error_but_refusal_is() {
+        let (absent, fake) = map(1, 8, |_, _| Err(libc::ENOENT));
+        assert_eq!(absent.get::<u32, u64>(&1).unwrap(), None);
+        assert!(!absent.remove(&1_u32).unwrap());
+        assert_eq!(absent.keys::<u32>().count(), 0);
+        drop(fake);
+        let (full, _fake) = map(1, 8, |_, _| Err(libc::E2BIG));
+        let error = full.set(&1_u32, &1_u64, Update::Insert).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "map \"m\": BPF_MAP_UPDATE_ELEM: Argument list too long (os error 7)"
+        );
+    }
+
+    #[test]
+    fn update_hands_key_value_and_flags_over() {
+        let seen = Rc::new(RefCell::new(vec![]));
+        let log = Rc::clone(&seen);
+        let (map, _fake) = map(1, 8, move |command, attr| {
+            log.borrow_mut()
+                .push((command, attr.buffer(8, 4), attr.buffer(16, 8), attr.number(24)));
+            Ok(())
+        });
+        map.set(&7_u32, &9_u64, Update::Replace).unwrap();
+        let expected = (
+            Command::MapUpdate,
+            7_u32.to_ne_bytes().to_vec(),
+            9_u64.to_ne_bytes().to_vec(),
+            2,
+        );
+        assert_eq!(*seen.borrow(), [expected]);
+    }
+
+    #[test]
+    fn a_walk_that_never_ends_is_ended() {
+        let (map, _fake) = map(1, 8, |command, _| {
+            assert_eq!(command, Command::MapNextKey);
+            Ok(())
+        });
+        assert_eq!(map.keys::<u32>().count(), 16);
+    }
+}

@@ -272,3 +272,81 @@ fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
         log,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, fs::File, io, os::fd::IntoRawFd as _, rc::Rc};
+
+    use super::*;
+    use crate::sys::{Command, ReadAttr as _, Syscall, fake::Fake};
+
+    fn load(answers: Vec<i32>) -> (Result<OwnedFd, Error>, Vec<u32>) {
+        let log_sizes = Rc::new(RefCell::new(vec![]));
+        let seen = Rc::clone(&log_sizes);
+        let mut answers = answers.into_iter();
+        let _fake = Fake::new(move |call| {
+            let Syscall::Bpf {
+                command: Command::ProgLoad,
+                attr,
+            } = call
+            else {
+                panic!("unexpected {call:?}")
+            };
+            let size = attr.number(28);
+            seen.borrow_mut().push(size);
+            assert_eq!((attr.number(0), attr.number(4)), (17, 1));
+            if size > 0 {
+                attr.fill_log(b"0: (95) exit\nR0 !read_ok\n\0");
+            }
+            match answers.next().unwrap() {
+                0 => Ok(File::open("/dev/null").unwrap().into_raw_fd() as u64),
+                errno => Err(io::Error::from_raw_os_error(errno)),
+            }
+        });
+        let code = [0x95, 0, 0, 0, 0, 0, 0, 0];
+        let load = ProgLoad {
+            prog_type: 17,
+            code: &code,
+            license: c"GPL",
+            ..Default::default()
+        };
+        let result = load_with_log("exec", &load);
+        let sizes = log_sizes.borrow().clone();
+        (result, sizes)
+    }
+
+    #[test]
+    fn success_makes_no_log() {
+        let (result, sizes) = load(vec![0]);
+        assert!(result.is_ok());
+        assert_eq!(sizes, [0]);
+    }
+
+    #[test]
+    fn a_busy_kernel_is_asked_again() {
+        let (result, sizes) = load(vec![libc::EAGAIN, libc::EAGAIN, 0]);
+        assert!(result.is_ok());
+        assert_eq!(sizes, [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_refusal_is_repeated_with_a_log_that_grows_until_it_fits() {
+        let (result, sizes) = load(vec![libc::EACCES, libc::ENOSPC, libc::ENOSPC, libc::EACCES]);
+        assert_eq!(sizes, [0, 1 << 16, 1 << 18, 1 << 20]);
+        let text = result.unwrap_err().to_string();
+        assert!(text.starts_with("load program \"exec\" on "), "{text}");
+        assert!(
+            text.ends_with("BPF_PROG_LOAD: Permission denied (os error 13)\n  0: (95) exit\n  R0 !read_ok"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_log_that_never_fits_ends_at_16_mebibytes() {
+        let mut answers = vec![libc::EINVAL];
+        answers.extend([libc::ENOSPC; 5]);
+        let (result, sizes) = load(answers);
+        assert_eq!(sizes.last(), Some(&(1 << 24)));
+        assert!(result.unwrap_err().to_string().contains("Invalid argument"));
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Every case returns early elsewhere. The programs observe only, and are gone when the test ends.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers included")]
+
 use std::{os::fd::AsFd as _, path::Path, process::Command};
 
 use ebpf_abi::event::ExecEvent;

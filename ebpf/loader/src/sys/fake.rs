@@ -29,3 +29,32 @@ impl Drop for Fake {
 pub(super) fn answer(call: &mut Syscall<'_>) -> Option<io::Result<u64>> {
     KERNEL.with_borrow_mut(|kernel| kernel.as_mut().map(|answer| answer(call)))
 }
+
+/// What a fake kernel reads from `union bpf_attr` and from the memory that it points to.
+pub(crate) trait ReadAttr {
+    /// The number at byte `offset`.
+    fn number(&self, offset: usize) -> u32;
+    /// Writes the verifier's log of a `BPF_PROG_LOAD`.
+    fn fill_log(&self, text: &[u8]);
+    /// Reads `len` bytes from the address at byte `offset`.
+    fn buffer(&self, offset: usize, len: usize) -> Vec<u8>;
+}
+
+impl ReadAttr for [u8] {
+    fn number(&self, offset: usize) -> u32 {
+        u32::from_ne_bytes(self[offset..offset + 4].try_into().unwrap())
+    }
+
+    fn fill_log(&self, text: &[u8]) {
+        assert!(text.len() <= self.number(28) as usize);
+        let address = u64::from_ne_bytes(self[32..40].try_into().unwrap());
+        // SAFETY: the caller of bpf(2) lends a buffer of the length that it gives, and the text is no longer.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), address as usize as *mut u8, text.len()) };
+    }
+
+    fn buffer(&self, offset: usize, len: usize) -> Vec<u8> {
+        let address = u64::from_ne_bytes(self[offset..offset + 8].try_into().unwrap());
+        // SAFETY: the caller of bpf(2) lends a buffer of at least this length.
+        unsafe { std::slice::from_raw_parts(address as usize as *const u8, len) }.to_vec()
+    }
+}

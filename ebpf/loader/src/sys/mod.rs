@@ -8,6 +8,8 @@ mod attr;
 mod bpf;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) use fake::ReadAttr;
 mod hint;
 mod map;
 mod perf;
@@ -25,6 +27,8 @@ pub(crate) use bpf::{
 pub(crate) use map::{MapError, MapFd, MapSpec};
 pub(crate) use perf::{open_kprobe, perf_attach};
 pub(crate) use region::Region;
+#[cfg(test)]
+pub(crate) use region::fake as ring_memory;
 
 use crate::error::SysError;
 
