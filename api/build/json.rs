@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use heck::{ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet, MessageOptions};
 
 const PACKAGE: &str = "tetragon";
 const KEYWORDS: &[&str] = &["type", "match", "return", "override"];
@@ -40,7 +40,7 @@ fn enumeration(out: &mut String, item: &EnumDescriptorProto) -> Result<()> {
 fn message(out: &mut String, item: &DescriptorProto, parents: &[&str]) -> Result<()> {
     let path: Vec<&str> = parents.iter().copied().chain([item.name()]).collect();
     for nested in &item.nested_type {
-        if !nested.options.as_ref().is_some_and(|options| options.map_entry()) {
+        if !nested.options.as_ref().is_some_and(MessageOptions::map_entry) {
             message(out, nested, &path)?;
         }
     }
@@ -211,7 +211,7 @@ impl Kind {
 
 fn map_entry<'a>(message: &'a DescriptorProto, field: &FieldDescriptorProto) -> Option<&'a DescriptorProto> {
     message.nested_type.iter().find(|nested| {
-        nested.options.as_ref().is_some_and(|options| options.map_entry())
+        nested.options.as_ref().is_some_and(MessageOptions::map_entry)
             && field
                 .type_name()
                 .ends_with(&format!(".{}.{}", message.name(), nested.name()))

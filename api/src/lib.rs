@@ -14,6 +14,7 @@
 
 pub mod event;
 pub mod exec_id;
+pub mod filter;
 pub mod flags;
 pub mod json;
 

@@ -122,7 +122,7 @@ struct Entry<'a> {
     out: &'a mut Vec<u8>,
 }
 
-impl<'a> Entry<'a> {
+impl Entry<'_> {
     /// One value with its own key, as field `number`.
     fn one(&mut self, number: u32) -> One<'_> {
         One {

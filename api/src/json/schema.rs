@@ -23,10 +23,6 @@ impl Message {
             .iter()
             .position(|field| field.name == name || field.json_name == name)
     }
-
-    pub(crate) fn number(&self, number: u32) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.number == number)
-    }
 }
 
 /// A field of a message.

@@ -12,7 +12,7 @@ use crate::v1::kprobe_argument::Arg;
 use crate::v1::*;
 
 /// Checks the text of `message`, and that it reads back as the same message.
-fn check<M: Json + PartialEq + std::fmt::Debug>(message: &M, expected: Expect) {
+fn check<M: Json + PartialEq + std::fmt::Debug>(message: &M, expected: &Expect) {
     let mut out = Vec::new();
     write(message, &mut out);
     let text = String::from_utf8(out).unwrap();
@@ -20,8 +20,8 @@ fn check<M: Json + PartialEq + std::fmt::Debug>(message: &M, expected: Expect) {
     assert_eq!(&parse::<M>(&text, Unknown::Reject).unwrap(), message);
 }
 
-fn time(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos })
+fn time(seconds: i64, nanos: i32) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos }
 }
 
 fn arg(arg: Arg) -> KprobeArgument {
@@ -31,19 +31,19 @@ fn arg(arg: Arg) -> KprobeArgument {
     }
 }
 
-fn short(pid: u32, binary: &str) -> Option<Process> {
-    Some(Process {
+fn short(pid: u32, binary: &str) -> Process {
+    Process {
         pid: Some(pid),
         binary: binary.into(),
         ..Process::default()
-    })
+    }
 }
 
 fn event(event: Event) -> GetEventsResponse {
     GetEventsResponse {
         event: Some(event),
         node_name: "host-7".into(),
-        time: time(1_900_000_000, 250_000_000),
+        time: Some(time(1_900_000_000, 250_000_000)),
         ..GetEventsResponse::default()
     }
 }
@@ -58,7 +58,7 @@ fn exec() -> GetEventsResponse {
             binary: "/usr/bin/grep".into(),
             arguments: "-e \"two words\" <in> & out".into(),
             flags: crate::flags::words(0x4001),
-            start_time: time(1_900_000_000, 1_000),
+            start_time: Some(time(1_900_000_000, 1_000)),
             auid: Some(u32::MAX),
             docker: "0123456789abcdef0123456789abcde".into(),
             parent_exec_id: crate::exec_id::encode("host-7", 4_000_000_000, 300),
@@ -67,7 +67,7 @@ fn exec() -> GetEventsResponse {
             in_init_tree: Some(false),
             ..Process::default()
         }),
-        parent: short(300, "/bin/sh"),
+        parent: Some(short(300, "/bin/sh")),
         ancestors: vec![Process {
             pid: Some(1),
             ..Process::default()
@@ -79,7 +79,7 @@ fn exec() -> GetEventsResponse {
 fn exec_event() {
     check(
         &exec(),
-        expect![[
+        &expect![[
             r#"{"process_exec":{"process":{"exec_id":"aG9zdC03OjUwMDAwMDAwMDE6MzIx","pid":321,"uid":0,"cwd":"/var/tmp","binary":"/usr/bin/grep","arguments":"-e \"two words\" <in> & out","flags":"execve clone","start_time":"2030-03-17T17:46:40.000001Z","auid":4294967295,"docker":"0123456789abcdef0123456789abcde","parent_exec_id":"aG9zdC03OjQwMDAwMDAwMDA6MzAw","refcnt":1,"tid":321,"in_init_tree":false},"parent":{"pid":300,"binary":"/bin/sh"},"ancestors":[{"pid":1}]},"node_name":"host-7","time":"2030-03-17T17:46:40.250Z"}"#
         ]],
     );
@@ -88,14 +88,14 @@ fn exec_event() {
 #[test]
 fn exit_event() {
     let exit = ProcessExit {
-        process: short(0, "/bin/true"),
+        process: Some(short(0, "/bin/true")),
         signal: "SIGTERM".into(),
-        time: time(1_900_000_000, 250_000_000),
+        time: Some(time(1_900_000_000, 250_000_000)),
         ..ProcessExit::default()
     };
     check(
         &event(Event::ProcessExit(exit)),
-        expect![[
+        &expect![[
             r#"{"process_exit":{"process":{"pid":0,"binary":"/bin/true"},"signal":"SIGTERM","time":"2030-03-17T17:46:40.250Z"},"node_name":"host-7","time":"2030-03-17T17:46:40.250Z"}"#
         ]],
     );
@@ -164,7 +164,7 @@ fn every_part_of_a_process() {
     };
     check(
         &process,
-        expect![[
+        &expect![[
             r#"{"pod":{"namespace":"shop","container":{"id":"containerd://c0ffee","pid":12,"security_context":{}},"pod_labels":{"app":"cart","tier":"web"}},"cap":{"permitted":["CAP_CHOWN","DAC_OVERRIDE",63]},"ns":{"uts":{"inum":1,"is_host":true},"user":{"inum":4026531837}},"process_credentials":{"uid":0,"securebits":["SecBitNoRoot"],"user_ns":{"level":-1}},"binary_properties":{"setuid":0,"privileges_changed":["PRIVILEGES_RAISED_EXEC_FILE_SETUID"],"file":{"inode":{"number":"18446744073709551615","links":0}}},"user":{"name":"root"},"environment_variables":[{"Key":"A"}]}"#
         ]],
     );
@@ -173,7 +173,7 @@ fn every_part_of_a_process() {
 #[test]
 fn kprobe_event() {
     let kprobe = ProcessKprobe {
-        process: short(77, "/usr/bin/nc"),
+        process: Some(short(77, "/usr/bin/nc")),
         function_name: "tcp_connect".into(),
         args: vec![
             KprobeArgument {
@@ -201,12 +201,12 @@ fn kprobe_event() {
             ..Default::default()
         }],
         return_action: 99,
-        tags: vec!["net".into(), "".into()],
+        tags: vec!["net".into(), String::new()],
         ..ProcessKprobe::default()
     };
     check(
         &event(Event::ProcessKprobe(kprobe)),
-        expect![[
+        &expect![[
             r#"{"process_kprobe":{"process":{"pid":77,"binary":"/usr/bin/nc"},"function_name":"tcp_connect","args":[{"sock_arg":{"type":"SOCK_STREAM","daddr":"192.0.2.4","dport":443,"cookie":"9223372036854775808"},"label":"peer"},{"bytes_arg":"+/8A"},{"bpf_attr_arg":{"ProgType":"BPF_PROG_TYPE_LSM","InsnCnt":2}}],"return":{"int_arg":-5},"action":"KPROBE_ACTION_POST","kernel_stack_trace":[{"offset":"1","symbol":"tcp_connect"}],"return_action":99,"tags":["net",""]},"node_name":"host-7","time":"2030-03-17T17:46:40.250Z"}"#
         ]],
     );
@@ -228,7 +228,7 @@ fn members_of_a_oneof_show_at_zero() {
             args,
             ..Default::default()
         },
-        expect![[
+        &expect![[
             r#"{"args":[{"int_arg":0},{"size_arg":"0"},{"string_arg":""},{"bytes_arg":""},{"bpf_cmd_arg":"BPF_MAP_CREATE"},{"capability_arg":{}},{}]}"#
         ]],
     );
@@ -245,7 +245,7 @@ fn other_event_types() {
             event: Some(Event::ProcessThrottle(throttle)),
             ..Default::default()
         },
-        expect![[r#"{"process_throttle":{"type":"THROTTLE_START","cgroup":"demo.scope"}}"#]],
+        &expect![[r#"{"process_throttle":{"type":"THROTTLE_START","cgroup":"demo.scope"}}"#]],
     );
     let info = RateLimitInfo {
         number_of_dropped_process_events: 318,
@@ -255,7 +255,7 @@ fn other_event_types() {
             event: Some(Event::RateLimitInfo(info)),
             ..Default::default()
         },
-        expect![[r#"{"rate_limit_info":{"number_of_dropped_process_events":"318"}}"#]],
+        &expect![[r#"{"rate_limit_info":{"number_of_dropped_process_events":"318"}}"#]],
     );
     let loader = ProcessLoader {
         buildid: vec![0xde, 0xad, 0xbe, 0xef],
@@ -269,11 +269,11 @@ fn other_event_types() {
             node_labels: BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]),
             ..Default::default()
         },
-        expect![[
+        &expect![[
             r#"{"process_loader":{"buildid":"3q2+7w=="},"aggregation_info":{"count":"2"},"cluster_name":"c","node_labels":{"a":"1","b":"2"}}"#
         ]],
     );
-    check(&GetEventsResponse::default(), expect![["{}"]]);
+    check(&GetEventsResponse::default(), &expect![["{}"]]);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn only_necessary_escapes() {
             binary: binary.into(),
             ..Default::default()
         },
-        expect![[r#"{"binary":"\"\\/\b\f\n\r\t\u0000\u001f<>&'é 🦀�"}"#]],
+        &expect![[r#"{"binary":"\"\\/\b\f\n\r\t\u0000\u001f<>&'é 🦀�"}"#]],
     );
 }
 
@@ -311,7 +311,7 @@ fn requests_and_other_messages() {
             }],
             ..Default::default()
         },
-        expect![[
+        &expect![[
             r#"{"allow_list":[{"health_check":false,"event_set":["PROCESS_EXEC","PROCESS_EXIT"]}],"aggregation_options":{"window_size":"15s"},"field_filters":[{"fields":"process.execId,parent","action":"EXCLUDE"}]}"#
         ]],
     );
@@ -322,7 +322,7 @@ fn requests_and_other_messages() {
             mode: Some(0),
             ..Default::default()
         },
-        expect![[r#"{"enable":false,"mode":"TP_MODE_UNKNOWN"}"#]],
+        &expect![[r#"{"enable":false,"mode":"TP_MODE_UNKNOWN"}"#]],
     );
     check(
         &RuntimeHookRequest {
@@ -332,21 +332,21 @@ fn requests_and_other_messages() {
                 ..Default::default()
             })),
         },
-        expect![[r#"{"createContainer":{"containerID":"c0","podUID":"u"}}"#]],
+        &expect![[r#"{"createContainer":{"containerID":"c0","podUID":"u"}}"#]],
     );
     check(
         &ProcessInternal {
             refcnt_ops: BTreeMap::from([("process++".into(), 1)]),
             ..Default::default()
         },
-        expect![[r#"{"refcnt_ops":{"process++":1}}"#]],
+        &expect![[r#"{"refcnt_ops":{"process++":1}}"#]],
     );
     check(
         &GetDebugResponse {
             flag: 0,
             arg: Some(get_debug_response::Arg::Level(0)),
         },
-        expect![[r#"{"level":"LOG_LEVEL_PANIC"}"#]],
+        &expect![[r#"{"level":"LOG_LEVEL_PANIC"}"#]],
     );
 }
 
@@ -383,7 +383,7 @@ fn any_values_of_get_info() {
             conf,
             ..Default::default()
         },
-        expect![[
+        &expect![[
             r#"{"probes":[{"Name":"p","Enabled":false}],"conf":[{"key":"k","value":{"@type":"type.googleapis.com/google.protobuf.StringValue","value":"x"}},{"key":"k","value":{"@type":"type.googleapis.com/google.protobuf.BoolValue","value":true}},{"key":"k","value":{"@type":"type.googleapis.com/google.protobuf.Int64Value","value":"-7"}},{"key":"k","value":{"@type":"type.googleapis.com/google.protobuf.ListValue","value":["a",1]}}]}"#
         ]],
     );
@@ -429,58 +429,58 @@ fn input_may_be_spelled_in_other_ways() {
 
 #[test]
 fn input_that_is_refused() {
-    let check = |text: &str, expected: Expect| {
+    let check = |text: &str, expected: &Expect| {
         expected.assert_eq(
             &parse::<GetEventsResponse>(text, Unknown::Reject)
                 .unwrap_err()
                 .to_string(),
         );
     };
-    check("", expect!["EOF while parsing a value at line 1 column 0"]);
+    check("", &expect!["EOF while parsing a value at line 1 column 0"]);
     check(
         "[]",
-        expect!["invalid type: sequence, expected an object (GetEventsResponse) at line 1 column 0"],
+        &expect!["invalid type: sequence, expected an object (GetEventsResponse) at line 1 column 0"],
     );
-    check("{} x", expect!["trailing characters at line 1 column 4"]);
+    check("{} x", &expect!["trailing characters at line 1 column 4"]);
     check(
         r#"{"nod_name":""}"#,
-        expect!["unknown field `nod_name` in GetEventsResponse at line 1 column 11"],
+        &expect!["unknown field `nod_name` in GetEventsResponse at line 1 column 11"],
     );
     check(
         r#"{"node_name":1}"#,
-        expect!["`node_name` does not take a number at line 1 column 14"],
+        &expect!["`node_name` does not take a number at line 1 column 14"],
     );
     check(
         r#"{"node_name":"","nodeName":""}"#,
-        expect!["field `node_name` given twice at line 1 column 30"],
+        &expect!["field `node_name` given twice at line 1 column 30"],
     );
     check(
         r#"{"process_exec":{},"process_exit":{}}"#,
-        expect!["`process_exit` excludes a field given before at line 1 column 37"],
+        &expect!["`process_exit` excludes a field given before at line 1 column 37"],
     );
     check(
         r#"{"process_exec":{"process":{"pid":-1}}}"#,
-        expect!["-1 is out of range for `pid` at line 1 column 36"],
+        &expect!["-1 is out of range for `pid` at line 1 column 36"],
     );
     check(
         r#"{"process_exec":{"process":{"pid":true}}}"#,
-        expect!["invalid type: boolean `true`, expected a whole number for `pid` at line 1 column 38"],
+        &expect!["invalid type: boolean `true`, expected a whole number for `pid` at line 1 column 38"],
     );
     check(
         r#"{"process_kprobe":{"action":"DANCE"}}"#,
-        expect![[r#"invalid value: string "DANCE", expected a name for `action` at line 1 column 35"#]],
+        &expect![[r#"invalid value: string "DANCE", expected a name for `action` at line 1 column 35"#]],
     );
     check(
         r#"{"time":"yesterday"}"#,
-        expect![[r#"invalid value: string "yesterday", expected a string for `time` at line 1 column 19"#]],
+        &expect![[r#"invalid value: string "yesterday", expected a string for `time` at line 1 column 19"#]],
     );
     check(
         r#"{"process_exec":{"ancestors":{}}}"#,
-        expect!["invalid type: map, expected a list for `ancestors` at line 1 column 31"],
+        &expect!["invalid type: map, expected a list for `ancestors` at line 1 column 31"],
     );
     check(
         r#"{"node_name":"\ud800"}"#,
-        expect!["unexpected end of hex escape at line 1 column 21"],
+        &expect!["unexpected end of hex escape at line 1 column 21"],
     );
     assert!(parse_event(&"[".repeat(100_000)).is_err());
     assert!(parse_event(&format!("{{\"x\":{}", "[".repeat(100_000))).is_err());

@@ -96,16 +96,15 @@ pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let [year, month, day] = numbers(date_part, '-', [4, 2, 2])?;
     let [hour, minute, second] = numbers(time_part, ':', [2, 2, 2])?;
     let (nanos, zone) = parse_fraction(rest)?;
-    let offset = match zone {
-        "Z" => 0,
-        _ => {
-            let sign = if zone.starts_with('-') { -1 } else { 1 };
-            let [hours, minutes] = numbers(zone.strip_prefix(['+', '-'])?, ':', [2, 2])?;
-            if hours > 23 || minutes > 59 {
-                return None;
-            }
-            sign * (hours * 3600 + minutes * 60)
+    let offset = if zone == "Z" {
+        0
+    } else {
+        let sign = if zone.starts_with('-') { -1 } else { 1 };
+        let [hours, minutes] = numbers(zone.strip_prefix(['+', '-'])?, ':', [2, 2])?;
+        if hours > 23 || minutes > 59 {
+            return None;
         }
+        sign * (hours * 3600 + minutes * 60)
     };
     let day_number = days(year, month, day);
     if hour > 23 || minute > 59 || second > 59 || date(day_number) != (year, month as u32, day as u32) {

@@ -34,20 +34,28 @@ impl Write for FieldMask {
     }
 }
 
-/// Paths joined by commas, in lowerCamelCase or as the schema spells them.
+/// Paths joined by commas, in lowerCamelCase or as the schema spells them. A name that begins with a capital is the
+/// schema's own.
 pub(super) fn parse_field_mask(text: &str) -> FieldMask {
-    let mut paths = Vec::new();
-    for path in text.split(',').filter(|path| !path.is_empty()) {
-        let mut name = String::new();
-        for c in path.chars() {
-            if c.is_ascii_uppercase() {
-                name.push('_');
-            }
-            name.push(c.to_ascii_lowercase());
-        }
-        paths.push(name);
+    let paths = text.split(',').filter(|path| !path.is_empty());
+    let names = |path: &str| path.split('.').map(snake_case).collect::<Vec<_>>().join(".");
+    FieldMask {
+        paths: paths.map(names).collect(),
     }
-    FieldMask { paths }
+}
+
+fn snake_case(name: &str) -> String {
+    if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return name.to_owned();
+    }
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
 }
 
 /// The types that `GetInfo` uses. Of a value of another type, only the type is written.
