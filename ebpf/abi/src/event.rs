@@ -28,9 +28,24 @@ pub struct Header {
     /// One of [`op`].
     pub op: u8,
     /// Always 0.
-    pub reserved: [u8; 3],
+    pub flags: u8,
+    /// Always 0.
+    pub reserved: u16,
     /// When it happened, nanoseconds since boot (`CLOCK_BOOTTIME`).
     pub ktime: u64,
+}
+
+impl Header {
+    /// The header of a record of `size` bytes and type `op`, of something that happened at `ktime`.
+    pub const fn new(size: u32, op: u8, ktime: u64) -> Self {
+        Self {
+            size,
+            op,
+            flags: 0,
+            reserved: 0,
+            ktime,
+        }
+    }
 }
 
 /// A process began to execute a new image ([`op::EXECVE`]).
@@ -200,5 +215,8 @@ pub const DATA_CHUNK: usize = 16_384;
 /// therefore the most that `execve` takes by default for arguments and environment together (execve(2)).
 pub const DATA_CHUNKS: u32 = 128;
 
-/// Arguments up to this many bytes travel in the exec record itself; likewise the environment.
-pub const INLINE_ARGS: u32 = 4_095;
+/// Arguments up to this many bytes travel in the exec record itself.
+pub const INLINE_ARGS: u32 = 2_047;
+
+/// An environment up to this many bytes travels in the exec record itself.
+pub const INLINE_ENVS: u32 = 1_023;

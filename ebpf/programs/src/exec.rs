@@ -3,34 +3,30 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    helpers::generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user},
+    },
     macros::raw_tracepoint,
     programs::RawTracePointContext,
 };
 use ebpf_abi::{
-    event::{DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, data_kind, exec_flag, op},
-    map::{ExecPrivileges, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag},
+    event::{
+        DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, INLINE_ENVS, data_kind, exec_flag, op,
+    },
+    map::{ExecPrivileges, Outcome, ProcessKey, entry_flag},
 };
 
 use crate::{
     globals::config,
-    maps::{CHUNK, EXEC_PRIVILEGES, PROCESSES, RECORD, RECORD_SIZE},
+    maps::{CHUNK, Chunk, EXEC, EXEC_PRIVILEGES, LAST_PART, PART, PROCESSES, Scratch},
     output, path,
     read::{field, read_optional},
-    task,
+    task::{self, copy_key, set_key},
 };
 
-/// The head of the record; the variable parts come behind it.
-const HEAD: u32 = size_of::<ExecEvent>() as u32;
-
-/// Room that every variable part is sure of: no part is longer.
-const PART: u32 = 4_096;
-
-/// Longest path in a record.
-const PATH_LIMIT: u32 = PART - 1;
-
-/// Last offset at which a part may begin.
-const LAST_PART: u32 = RECORD_SIZE as u32 - PART;
+/// Longest path in a record, and longest file name.
+const PATH_LIMIT: u32 = PART as u32 - 1;
 
 /// `sched_process_exec(task, old_pid, bprm)`, include/trace/events/sched.h. Runs in the new image, credentials and
 /// arguments in place, before its first instruction.
@@ -41,247 +37,182 @@ const LAST_PART: u32 = RECORD_SIZE as u32 - PART;
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
     let bprm = ctx.arg::<u64>(2);
-    exec(task::current(), bprm);
+    if let Some(scratch) = EXEC.get_ptr_mut(0) {
+        // SAFETY: a map value of this CPU, which nobody else uses while the program runs.
+        unsafe { exec(scratch, bprm) };
+    } else {
+        output::count(op::EXECVE, Outcome::NoScratch);
+    }
     0
 }
 
+/// # Safety
+///
+/// `scratch` must be valid, and this program's alone.
 #[inline(always)]
-fn exec(task: u64, bprm: u64) {
-    let Some(record) = RECORD.get_ptr_mut(0) else {
-        output::count(op::EXECVE, Outcome::NoScratch);
-        return;
-    };
-    let base = record.cast::<u8>();
-    let event = base.cast::<ExecEvent>();
+unsafe fn exec(scratch: *mut Scratch, bprm: u64) {
+    let task = task::current();
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let pid: u32 = field!(task, task_tgid);
-    let key = ProcessKey::new(pid, now);
-    let cred: u64 = field!(task, task_cred);
-    let mut flags = exec_flag::EXECVE;
-
-    // Who: the clone that made this process knows its parent, even if that one is gone by now.
-    let known = task::entry(pid);
-    let (parent, parent_flags) = match known {
-        Some(entry) => (entry.parent, entry.flags),
-        None => {
-            let (parent, parent_flags, known) = task::parent_key(field!(task, task_real_parent));
-            if !known {
-                flags |= exec_flag::MISS;
-            }
-            (parent, parent_flags)
-        }
-    };
-    if parent_flags & entry_flag::CLONE != 0 && known.is_some() {
-        flags |= exec_flag::CLONE;
-    }
-    let (nspid, pid_ns) = task::nspid(task);
-    let in_init_tree = task::in_init_tree(nspid, parent_flags);
-    if in_init_tree {
-        flags |= exec_flag::IN_INIT_TREE;
-    }
-    let caps = task::capabilities(cred);
-    let ns = task::namespaces(task, cred, pid_ns);
-
-    let mm: u64 = field!(task, task_mm);
-    let file: u64 = field!(mm, mm_exe_file);
-    let inode: u64 = field!(file, file_inode);
-    // SAFETY: the record is larger than its head, aligned to 8, and belongs to this CPU while the program runs.
+    // SAFETY: pointers into `scratch`, which the caller vouches for; the record is larger than its head.
     unsafe {
-        (*event).process = key;
-        (*event).parent = parent;
-        (*event).previous = match known {
-            Some(entry) => entry.key,
-            None => ProcessKey::new(0, 0),
-        };
+        let event = (&raw mut (*scratch).record).cast::<ExecEvent>();
+        (*scratch).end = size_of::<ExecEvent>() as u32;
+        (*scratch).flags = exec_flag::EXECVE;
+
+        identity(scratch, event, task, now);
+        credentials(scratch, event, task);
+        files(scratch, event, task, bprm);
+        cgroup(scratch, event, task);
+        let mm: u64 = field!(task, task_mm);
+        arguments(scratch, event, mm);
+        environment(scratch, event, mm);
+
+        (*event).flags = (*scratch).flags;
+        // At least the head, and no more than fits: which the mask tells the verifier.
+        let size = (&raw const (*scratch).end).read_volatile() & (LAST_PART as u32 - 1);
+        (*event).header = Header::new(size, op::EXECVE, now);
+        output::send(op::EXECVE, event.cast(), u64::from(size));
+    }
+}
+
+/// Who: the image's identity, its parent's and its predecessor's. Replaces the process's entry.
+#[inline(always)]
+unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now: u64) {
+    // SAFETY: see `exec`.
+    unsafe {
+        let entry = &raw mut (*scratch).entry;
+        let pid: u32 = field!(task, task_tgid);
+        let mut parent_flags = 0;
+        if let Some(known) = PROCESSES.get_ptr(&pid) {
+            // The clone that made this process knew its parent, which may be gone by now.
+            copy_key(&raw const (*known).key, &raw mut (*event).previous);
+            copy_key(&raw const (*known).parent, &raw mut (*entry).parent);
+            parent_flags = (*known).flags;
+            if parent_flags & entry_flag::CLONE != 0 {
+                (*scratch).flags |= exec_flag::CLONE;
+            }
+        } else {
+            set_key(0, 0, &raw mut (*event).previous);
+            match task::identity(field!(task, task_real_parent), &raw mut (*entry).parent) {
+                Some(flags) => parent_flags = flags,
+                None => (*scratch).flags |= exec_flag::MISS,
+            }
+        }
+        let (nspid, pid_ns) = task::nspid(task);
+        (*entry).flags = 0;
+        if task::in_init_tree(nspid, parent_flags) {
+            (*scratch).flags |= exec_flag::IN_INIT_TREE;
+            (*entry).flags = entry_flag::IN_INIT_TREE;
+        }
+        set_key(pid, now, &raw mut (*entry).key);
+        (*entry).nspid = nspid;
+        let cred: u64 = field!(task, task_cred);
+        task::namespaces(task, cred, pid_ns, &raw mut (*entry).ns);
+        task::capabilities(cred, &raw mut (*entry).caps);
+        if PROCESSES.insert(&pid, &*entry, 0).is_err() {
+            output::count(op::EXECVE, Outcome::MapFull);
+        }
+        copy_key(&raw const (*entry).key, &raw mut (*event).process);
+        copy_key(&raw const (*entry).parent, &raw mut (*event).parent);
         (*event).nspid = nspid;
+    }
+}
+
+/// Credentials, capabilities, namespaces, and what of them this exec changed.
+#[inline(always)]
+unsafe fn credentials(scratch: *mut Scratch, event: *mut ExecEvent, task: u64) {
+    // SAFETY: see `exec`.
+    unsafe {
         (*event).auid = task::loginuid(task);
+        task::credentials(field!(task, task_cred), &raw mut (*event).creds);
+        if config!(process_cred) != 0 {
+            (*event).caps = (*scratch).entry.caps;
+            privileges(&raw mut (*event).privileges);
+        }
+        if config!(process_ns) != 0 {
+            (*event).ns = (*scratch).entry.ns;
+        }
+    }
+}
+
+/// Writes what the `bprm_committing_creds` hook noted of this exec, zeroes if nothing.
+///
+/// The stores are volatile, lest the compiler makes a call to `memset` of them: the verifier walks its loop byte by
+/// byte, for every way that leads to it.
+#[inline(always)]
+unsafe fn privileges(to: *mut ExecPrivileges) {
+    let id = bpf_get_current_pid_tgid();
+    let (mut flags, mut setuid, mut setgid) = (0, 0, 0);
+    if let Some(noted) = EXEC_PRIVILEGES.get_ptr(&id) {
+        // SAFETY: the element stays readable for the run of the program, and only this task writes it.
+        (flags, setuid, setgid) = unsafe { ((*noted).flags, (*noted).setuid, (*noted).setgid) };
+        let _ = EXEC_PRIVILEGES.remove(&id);
+    }
+    // SAFETY: see `exec`.
+    unsafe {
+        (&raw mut (*to).flags).write_volatile(flags);
+        (&raw mut (*to).setuid).write_volatile(setuid);
+        (&raw mut (*to).setgid).write_volatile(setgid);
+    }
+}
+
+/// The file name as given, the image as the kernel found it, and the working directory.
+#[inline(always)]
+unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, bprm: u64) {
+    // SAFETY: see `exec`; every part is at most PATH_LIMIT long.
+    unsafe {
+        let name: u64 = field!(bprm, binprm_filename);
+        let read = bpf_probe_read_kernel_str(part(scratch).cast(), PART as u32, name as *const c_void);
+        if read <= 0 {
+            (*scratch).flags |= exec_flag::ERROR_FILENAME;
+            (*event).filename_len = 0;
+        } else {
+            // Without the NUL.
+            (*event).filename_len = advance(scratch, (read as u32).wrapping_sub(1) & PATH_LIMIT) as u16;
+        }
+
+        let mm: u64 = field!(task, task_mm);
+        let file: u64 = field!(mm, mm_exe_file);
+        let inode: u64 = field!(file, file_inode);
         (*event).links = field!(inode, inode_nlink);
         (*event).inode = field!(inode, inode_ino);
-        (*event).creds = task::credentials(cred);
-        (*event).privileges = privileges();
-        if config!(process_cred) != 0 {
-            (*event).caps = caps;
+        path::walk(&path::file(task, file));
+        (*event).image_len = advance(scratch, path::copy::<PATH_LIMIT>(part(scratch))) as u16;
+
+        let place = path::working_directory(task);
+        let walked = path::walk(&place);
+        if walked == 0 {
+            (*scratch).flags |= exec_flag::ERROR_CWD;
         }
-        (*event).ns = if config!(process_ns) != 0 { ns } else { NO_NAMESPACES };
+        if walked & path::INCOMPLETE != 0 {
+            (*scratch).flags |= exec_flag::ERROR_PATH_RESOLUTION_CWD;
+        }
+        if (place.dentry ^ place.root_dentry) | (place.mnt ^ place.root_mnt) == 0 {
+            (*scratch).flags |= exec_flag::ROOT_CWD;
+        }
+        (*event).cwd_len = advance(scratch, path::copy::<PATH_LIMIT>(part(scratch))) as u16;
     }
+}
 
-    let entry = ProcessEntry {
-        key,
-        parent,
-        flags: if in_init_tree { entry_flag::IN_INIT_TREE } else { 0 },
-        nspid,
-        ns,
-        caps,
-    };
-    if PROCESSES.insert(&pid, &entry, 0).is_err() {
-        output::count(op::EXECVE, Outcome::MapFull);
-    }
-
-    let mut end = HEAD;
-    let len = filename(base, end, field!(bprm, binprm_filename), &mut flags);
-    // SAFETY: as above.
-    unsafe { (*event).filename_len = len as u16 };
-    end += len;
-
-    let walked = path::walk(&path::file(task, file));
-    // SAFETY: `end` is at most HEAD + 4,095, so a part of 4,095 bytes fits.
-    let len = if walked == 0 {
-        0
-    } else {
-        unsafe { path::copy::<PATH_LIMIT>(base.add(end as usize)) }
-    };
-    // SAFETY: as above.
-    unsafe { (*event).image_len = len as u16 };
-    end += len;
-
-    let place = path::working_directory(task);
-    let walked = path::walk(&place);
-    if walked == 0 {
-        flags |= exec_flag::ERROR_CWD;
-    }
-    if walked & path::INCOMPLETE != 0 {
-        flags |= exec_flag::ERROR_PATH_RESOLUTION_CWD;
-    }
-    // SAFETY: `end` is at most HEAD + 2 * 4,095.
-    let len = if walked == 0 {
-        0
-    } else {
-        unsafe { path::copy::<PATH_LIMIT>(base.add(end as usize)) }
-    };
-    if place.dentry == place.root_dentry && place.mnt == place.root_mnt {
-        flags |= exec_flag::ROOT_CWD;
-    }
-    // SAFETY: as above.
-    unsafe { (*event).cwd_len = len as u16 };
-    end += len;
-
-    let mut cgroup_id = 0u64;
-    let mut len = 0;
-    match task::cgroup_node(task) {
-        Ok(node) => {
-            cgroup_id = read_optional!(node, kernfs_node_id);
-            // SAFETY: `end` is at most HEAD + 3 * 4,095.
-            match unsafe { cgroup_name(node, base.add(end as usize)) } {
-                Some(name) => len = name,
-                None => flags |= exec_flag::ERROR_CGROUP_NAME,
+/// The cgroup that names the container.
+#[inline(always)]
+unsafe fn cgroup(scratch: *mut Scratch, event: *mut ExecEvent, task: u64) {
+    // SAFETY: see `exec`; a name is at most 127 bytes long.
+    unsafe {
+        (*event).cgroup_id = 0;
+        (*event).cgroup_len = 0;
+        match task::cgroup_node(task) {
+            Ok(node) => {
+                (*event).cgroup_id = read_optional!(node, kernfs_node_id);
+                match cgroup_name(node, part(scratch)) {
+                    Some(len) => (*event).cgroup_len = advance(scratch, len) as u16,
+                    None => (*scratch).flags |= exec_flag::ERROR_CGROUP_NAME,
+                }
             }
+            Err(missing) => (*scratch).flags |= missing,
         }
-        Err(missing) => flags |= missing,
     }
-    // SAFETY: as above.
-    unsafe {
-        (*event).cgroup_id = cgroup_id;
-        (*event).cgroup_len = len as u16;
-    }
-    end += len;
-
-    let args = strings(
-        base,
-        end,
-        key,
-        data_kind::ARGS,
-        field!(mm, mm_arg_start),
-        field!(mm, mm_arg_end),
-    );
-    if args.failed {
-        flags |= exec_flag::ERROR_ARGS;
-    }
-    if args.truncated {
-        flags |= exec_flag::TRUNC_ARGS;
-    }
-    if args.data != 0 {
-        flags |= exec_flag::DATA_ARGS;
-    }
-    // SAFETY: as above.
-    unsafe {
-        (*event).args_len = args.inline;
-        (*event).args_data_len = args.data;
-    }
-    end += args.inline;
-
-    let mut envs = Strings::NONE;
-    if config!(process_env) != 0 {
-        envs = strings(
-            base,
-            end,
-            key,
-            data_kind::ENVS,
-            field!(mm, mm_env_start),
-            field!(mm, mm_env_end),
-        );
-        if envs.failed || envs.truncated {
-            flags |= exec_flag::ERROR_ENVS;
-        }
-        if envs.data != 0 {
-            flags |= exec_flag::ENVS_DATA;
-        }
-        end += envs.inline;
-    }
-    // SAFETY: as above.
-    unsafe {
-        (*event).envs_len = envs.inline;
-        (*event).envs_data_len = envs.data;
-        (*event).flags = flags;
-        (*event).header = Header {
-            size: end,
-            op: op::EXECVE,
-            reserved: [0; 3],
-            ktime: now,
-        };
-        if end > RECORD_SIZE as u32 {
-            return;
-        }
-        output::send(op::EXECVE, base.cast(), u64::from(end));
-    }
-}
-
-const NO_NAMESPACES: Namespaces = Namespaces {
-    uts: 0,
-    ipc: 0,
-    mnt: 0,
-    pid: 0,
-    pid_for_children: 0,
-    net: 0,
-    time: 0,
-    time_for_children: 0,
-    cgroup: 0,
-    user: 0,
-};
-
-/// What the `bprm_committing_creds` hook noted of this exec, if it did.
-#[inline(always)]
-fn privileges() -> ExecPrivileges {
-    const NONE: ExecPrivileges = ExecPrivileges {
-        flags: 0,
-        setuid: 0,
-        setgid: 0,
-        reserved: 0,
-    };
-    if config!(process_cred) == 0 {
-        return NONE;
-    }
-    let id = aya_ebpf::helpers::bpf_get_current_pid_tgid();
-    let Some(noted) = EXEC_PRIVILEGES.get_ptr(&id) else {
-        return NONE;
-    };
-    // SAFETY: the element stays readable for the run of the program, and only this task writes it.
-    let noted = unsafe { *noted };
-    let _ = EXEC_PRIVILEGES.remove(&id);
-    noted
-}
-
-/// The file name given to `execve`, at `base + end`; returns its length.
-#[inline(always)]
-fn filename(base: *mut u8, end: u32, name: u64, flags: &mut u32) -> u32 {
-    // SAFETY: `end` is the constant HEAD, and a part fits behind it.
-    let read = unsafe { bpf_probe_read_kernel_str(base.add(end as usize).cast(), PART, name as *const c_void) };
-    if read <= 0 {
-        *flags |= exec_flag::ERROR_FILENAME;
-        return 0;
-    }
-    // Without the NUL.
-    (read as u32).wrapping_sub(1) & 0xfff
 }
 
 /// The last component of the cgroup path of kernfs node `node`, at `to`; returns its length, at most 127. The root
@@ -302,57 +233,117 @@ pub unsafe fn cgroup_name(node: u64, to: *mut u8) -> Option<u32> {
     }
 }
 
-/// What became of the arguments or the environment.
-struct Strings {
-    /// Bytes in the record.
-    inline: u32,
-    /// Bytes sent before it.
-    data: u32,
-    failed: bool,
-    truncated: bool,
-}
-
-impl Strings {
-    const NONE: Self = Self {
-        inline: 0,
-        data: 0,
-        failed: false,
-        truncated: false,
-    };
-}
-
-/// The user memory from `from` to `to`: into the record at `base + end` when it is short, else in data records.
 #[inline(always)]
-fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u64) -> Strings {
-    let len = to.wrapping_sub(from);
-    let mut result = Strings::NONE;
-    if len == 0 || to < from {
-        return result;
-    }
-    if len <= u64::from(INLINE_ARGS) {
-        if end > LAST_PART {
-            result.failed = true;
-            return result;
+unsafe fn arguments(scratch: *mut Scratch, event: *mut ExecEvent, mm: u64) {
+    // SAFETY: see `exec`.
+    unsafe {
+        (*event).args_data_len = 0;
+        (*event).args_len = 0;
+        let from: u64 = field!(mm, mm_arg_start);
+        let to: u64 = field!(mm, mm_arg_end);
+        let len = length(from, to);
+        if len <= INLINE_ARGS {
+            match inline::<INLINE_ARGS>(scratch, from, len) {
+                Some(len) => (*event).args_len = len,
+                None => (*scratch).flags |= exec_flag::ERROR_ARGS,
+            }
+            return;
         }
-        let len = len as u32 & 0xfff;
-        // SAFETY: the part begins at LAST_PART at most and has at most 4,095 bytes.
-        if unsafe { bpf_probe_read_user(base.add(end as usize).cast(), len, from as *const c_void) } == 0 {
-            result.inline = len;
-        } else {
-            result.failed = true;
+        let key = (*scratch).entry.key;
+        let sent = send_strings(from, len, data_kind::ARGS, key.pid, key.ktime);
+        (*event).args_data_len = sent;
+        (*scratch).flags |= exec_flag::DATA_ARGS;
+        if sent < len {
+            (*scratch).flags |= exec_flag::TRUNC_ARGS;
         }
-        return result;
     }
+}
 
-    // Cannot be more than the address space, and more than fits below is cut.
-    let len = if len > u64::from(u32::MAX) {
+#[inline(always)]
+unsafe fn environment(scratch: *mut Scratch, event: *mut ExecEvent, mm: u64) {
+    // SAFETY: see `exec`.
+    unsafe {
+        (*event).envs_data_len = 0;
+        (*event).envs_len = 0;
+        if config!(process_env) == 0 {
+            return;
+        }
+        let from: u64 = field!(mm, mm_env_start);
+        let to: u64 = field!(mm, mm_env_end);
+        let len = length(from, to);
+        if len <= INLINE_ENVS {
+            match inline::<INLINE_ENVS>(scratch, from, len) {
+                Some(len) => (*event).envs_len = len,
+                None => (*scratch).flags |= exec_flag::ERROR_ENVS,
+            }
+            return;
+        }
+        let key = (*scratch).entry.key;
+        let sent = send_strings(from, len, data_kind::ENVS, key.pid, key.ktime);
+        (*event).envs_data_len = sent;
+        (*scratch).flags |= exec_flag::ENVS_DATA;
+        if sent < len {
+            (*scratch).flags |= exec_flag::ERROR_ENVS;
+        }
+    }
+}
+
+/// Where the next part of the record goes: at least [`PART`] bytes before the end of `scratch`.
+///
+/// # Safety
+///
+/// `scratch` must be valid.
+#[inline(always)]
+unsafe fn part(scratch: *mut Scratch) -> *mut u8 {
+    // SAFETY: the caller vouches for it. The parts before the last one and the head are shorter than LAST_PART in all,
+    // so the mask changes nothing but what the verifier knows; the read is volatile so that the compiler knows as little.
+    unsafe {
+        let end = (&raw const (*scratch).end).read_volatile() as usize & (LAST_PART - 1);
+        (&raw mut (*scratch).record).cast::<u8>().add(end)
+    }
+}
+
+const _: () = assert!(
+    size_of::<ExecEvent>() + 3 * PATH_LIMIT as usize + 127 + (INLINE_ARGS + INLINE_ENVS) as usize <= LAST_PART,
+    "a record may be longer than the mask in `part` and `exec` allows"
+);
+
+/// Makes the `len` bytes just written at [`part`] part of the record; returns `len`.
+#[inline(always)]
+unsafe fn advance(scratch: *mut Scratch, len: u32) -> u32 {
+    // SAFETY: see `exec`.
+    unsafe {
+        let end = &raw mut (*scratch).end;
+        end.write_volatile(end.read_volatile() + len);
+    }
+    len
+}
+
+/// Number of bytes from `from` to `to`; more than 4 GiB count as 4 GiB, which is cut anyway.
+#[inline(always)]
+fn length(from: u64, to: u64) -> u32 {
+    let len = to.saturating_sub(from);
+    if len > u64::from(u32::MAX) {
         u32::MAX
     } else {
         len as u32
-    };
-    result.data = send_strings(from, len, kind, key.pid, key.ktime);
-    result.truncated = result.data < len;
-    result
+    }
+}
+
+/// Copies `len` bytes of user memory from `from` into the record, at most `LIMIT`, which is one less than a power of
+/// two; nothing when they are not there.
+#[inline(always)]
+unsafe fn inline<const LIMIT: u32>(scratch: *mut Scratch, from: u64, len: u32) -> Option<u32> {
+    // SAFETY: see `exec`; LIMIT is less than a part. Through memory, because the compiler knows the bound and would drop
+    // the mask, which the verifier needs.
+    unsafe {
+        (&raw mut (*scratch).len).write_volatile(len);
+        let len = (&raw const (*scratch).len).read_volatile() & LIMIT;
+        if bpf_probe_read_user(part(scratch).cast(), len, from as *const c_void) != 0 {
+            return None;
+        }
+        Some(advance(scratch, len))
+    }
 }
 
 /// Sends the `len` bytes of user memory from `from` in data records; returns how many bytes went out, which is less
@@ -362,9 +353,7 @@ fn strings(base: *mut u8, end: u32, key: ProcessKey, kind: u32, from: u64, to: u
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: u64) -> u32 {
-    let Some(chunk) = CHUNK.get_ptr_mut(0) else {
-        return 0;
-    };
+    let Some(chunk) = CHUNK.get_ptr_mut(0) else { return 0 };
     let key = ProcessKey::new(pid, ktime);
     let full = len / DATA_CHUNK as u32;
     let mut sent = 0;
@@ -373,17 +362,9 @@ pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: 
             break;
         }
         let offset = sent * DATA_CHUNK as u32;
+        let from = from.wrapping_add(u64::from(offset));
         // SAFETY: the chunk has room for DATA_CHUNK bytes.
-        if !unsafe {
-            send_chunk(
-                chunk,
-                key,
-                kind,
-                from.wrapping_add(u64::from(offset)),
-                offset,
-                DATA_CHUNK as u32,
-            )
-        } {
+        if !unsafe { send_chunk(chunk, key, kind, from, offset, DATA_CHUNK as u32) } {
             break;
         }
         sent += 1;
@@ -393,8 +374,9 @@ pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: 
     if sent < full || rest == 0 {
         return offset;
     }
+    let from = from.wrapping_add(u64::from(offset));
     // SAFETY: the rest is smaller than a chunk.
-    if unsafe { send_chunk(chunk, key, kind, from.wrapping_add(u64::from(offset)), offset, rest) } {
+    if unsafe { send_chunk(chunk, key, kind, from, offset, rest) } {
         offset + rest
     } else {
         offset
@@ -407,34 +389,20 @@ pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: 
 ///
 /// `len` is at most [`DATA_CHUNK`] in the verifier's eyes.
 #[inline(always)]
-unsafe fn send_chunk(
-    chunk: *mut crate::maps::Chunk,
-    key: ProcessKey,
-    kind: u32,
-    from: u64,
-    offset: u32,
-    len: u32,
-) -> bool {
+unsafe fn send_chunk(chunk: *mut Chunk, key: ProcessKey, kind: u32, from: u64, offset: u32, len: u32) -> bool {
     let size = size_of::<DataEvent>() as u32 + len;
     // SAFETY: the chunk is a whole map value of this CPU; the caller bounds `len`.
     unsafe {
-        let read = bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void);
-        if read != 0 {
+        if bpf_probe_read_user((&raw mut (*chunk).bytes).cast(), len, from as *const c_void) != 0 {
             return false;
         }
-        (*chunk).head = DataEvent {
-            header: Header {
-                size,
-                op: op::DATA,
-                reserved: [0; 3],
-                ktime: key.ktime,
-            },
-            process: key,
-            kind,
-            len,
-            offset,
-            reserved: 0,
-        };
+        let head = &raw mut (*chunk).head;
+        (*head).header = Header::new(size, op::DATA, key.ktime);
+        set_key(key.pid, key.ktime, &raw mut (*head).process);
+        (*head).kind = kind;
+        (*head).len = len;
+        (*head).offset = offset;
+        (*head).reserved = 0;
         output::send(op::DATA, chunk.cast(), u64::from(size))
     }
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
 use ebpf_abi::event::{ExitEvent, Header, op};
 
-use crate::{maps::PROCESSES, output, read::field, task};
+use crate::{maps::PROCESSES, output, read::field};
 
 /// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -19,9 +19,9 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = task::entry(pid) else {
-        return 0;
-    };
+    let Some(entry) = PROCESSES.get_ptr(&pid) else { return 0 };
+    // SAFETY: the element stays readable for the run of the program.
+    let process = unsafe { (*entry).key };
     // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports.
     if PROCESSES.remove(&pid).is_err() {
         return 0;
@@ -38,13 +38,8 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let event = ExitEvent {
-        header: Header {
-            size: size_of::<ExitEvent>() as u32,
-            op: op::EXIT,
-            reserved: [0; 3],
-            ktime: now,
-        },
-        process: entry.key,
+        header: Header::new(size_of::<ExitEvent>() as u32, op::EXIT, now),
+        process,
         status,
         tid: field!(task, task_pid),
     };

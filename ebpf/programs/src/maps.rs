@@ -5,7 +5,7 @@ use aya_ebpf::{
     maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    event::{DATA_CHUNK, DataEvent},
+    event::{CloneEvent, DATA_CHUNK, DataEvent},
     map::{ExecPrivileges, ProcessEntry, STATS_ENTRIES},
 };
 
@@ -25,19 +25,49 @@ pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> = LruHashMap::with_m
 #[map(name = "tg_stats_map")]
 pub static STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(STATS_ENTRIES, 0);
 
-/// Bytes in which a record is put together; the kernel's limit for a per-CPU value is 32 KiB
-/// (`PCPU_MIN_UNIT_SIZE`, include/linux/percpu.h).
-pub const RECORD_SIZE: usize = 32_768;
+/// Furthest offset at which a part of a record may begin, plus one: a power of two, for the mask that shows it.
+pub const LAST_PART: usize = 16_384;
 
-/// A record under construction.
+/// Room that every part of a record is sure of: none is longer.
+pub const PART: usize = 4_096;
+
+/// A record under construction. Everything that is computed goes here at once instead of waiting in registers: what
+/// the verifier does not know it need not tell apart, and the branches of the way here join again.
 #[repr(C, align(8))]
-pub struct Record(pub [u8; RECORD_SIZE]);
+pub struct Scratch {
+    /// What goes into [`PROCESSES`].
+    pub entry: ProcessEntry,
+    /// Flags of the event, added as they are found.
+    pub flags: u32,
+    /// Bytes of the record that are written.
+    pub end: u32,
+    /// Bytes of the part being written.
+    pub len: u32,
+    pub reserved: u32,
+    /// The record: its head and its parts.
+    pub record: [u8; LAST_PART + PART],
+}
 
-/// One record under construction per CPU. Tracepoint programs do not nest on a CPU (`bpf_prog_active`, preemption off).
-#[map(name = "tg_record_heap")]
-pub static RECORD: PerCpuArray<Record> = PerCpuArray::with_max_entries(1, 0);
+/// One per CPU and program: tracepoint programs do not nest on a CPU, and what the configuration leaves unwritten in a
+/// record stays zero because no other kind of record is built here.
+#[map(name = "tg_execve_heap")]
+pub static EXEC: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
-/// A data record under construction: sent while [`RECORD`] waits for its turn.
+/// A clone record under construction.
+#[repr(C, align(8))]
+pub struct CloneScratch {
+    /// What goes into [`PROCESSES`].
+    pub entry: ProcessEntry,
+    /// The record: its head,
+    pub head: CloneEvent,
+    /// and the name of the cgroup.
+    pub cgroup: [u8; 128],
+}
+
+#[map(name = "tg_clone_heap")]
+pub static CLONE: PerCpuArray<CloneScratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// A data record under construction: sent while [`EXEC`] waits for its turn.
 #[repr(C, align(8))]
 pub struct Chunk {
     pub head: DataEvent,

@@ -1,7 +1,7 @@
 //! Facts about a task.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
-use ebpf_abi::map::{Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessEntry, ProcessKey, entry_flag};
+use ebpf_abi::map::{Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessKey, entry_flag};
 
 use crate::{
     globals::{config, offset},
@@ -16,39 +16,73 @@ pub fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
-/// Identity of a process that the programs have no entry for: its start time in clock ticks, which is what seeding
-/// from `/proc` computes as well.
+/// Writes an identity, word by word: as a value it would become a call to `memset` or `memmove`, whose loop the verifier
+/// walks byte by byte for every way that leads to it.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
 #[inline(always)]
-pub fn key_from_start(task: u64) -> ProcessKey {
-    let leader: u64 = field!(task, task_group_leader);
-    let start: u64 = field!(leader, task_start_boottime);
-    let pid: u32 = field!(task, task_tgid);
-    if pid == 0 {
-        ProcessKey::KERNEL
-    } else {
-        ProcessKey::new(pid, start / NS_PER_TICK * NS_PER_TICK)
+pub unsafe fn set_key(pid: u32, ktime: u64, to: *mut ProcessKey) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        (&raw mut (*to).pid).write_volatile(pid);
+        (&raw mut (*to).reserved).write_volatile(0);
+        (&raw mut (*to).ktime).write_volatile(ktime);
     }
 }
 
-/// The entry of process `pid`, copied out because another CPU may change or free it at any time.
+/// Copies an identity, in the way of [`set_key`].
+///
+/// # Safety
+///
+/// `from` must be valid for reads and `to` for writes.
 #[inline(always)]
-pub fn entry(pid: u32) -> Option<ProcessEntry> {
-    let entry = PROCESSES.get_ptr(&pid)?;
-    // SAFETY: the element stays readable for the run of the program; a torn copy is as good as an older one.
-    Some(unsafe { *entry })
+pub unsafe fn copy_key(from: *const ProcessKey, to: *mut ProcessKey) {
+    // SAFETY: the caller vouches for both.
+    unsafe { set_key((*from).pid, (*from).ktime, to) };
 }
 
-/// Identity of the process that `task` belongs to, whether it is the child of a container's init, and whether it was
-/// known.
+/// Writes the identity of a process that the programs have no entry for: its start time in clock ticks, which is what
+/// seeding from `/proc` computes as well.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
 #[inline(always)]
-pub fn parent_key(parent: u64) -> (ProcessKey, u32, bool) {
-    let pid: u32 = field!(parent, task_tgid);
+unsafe fn key_from_start(task: u64, to: *mut ProcessKey) {
+    let leader: u64 = field!(task, task_group_leader);
+    let start: u64 = field!(leader, task_start_boottime);
+    let pid: u32 = field!(task, task_tgid);
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        if pid == 0 {
+            set_key(ProcessKey::KERNEL.pid, ProcessKey::KERNEL.ktime, to);
+        } else {
+            set_key(pid, start / NS_PER_TICK * NS_PER_TICK, to);
+        }
+    }
+}
+
+/// Writes the identity of the process that `task` belongs to and returns its entry's flags, or nothing when there is no
+/// entry; the identity is then the one that seeding will give it.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
+#[inline(always)]
+pub unsafe fn identity(task: u64, to: *mut ProcessKey) -> Option<u32> {
+    let pid: u32 = field!(task, task_tgid);
     if let Some(entry) = PROCESSES.get_ptr(&pid) {
-        // SAFETY: as in `entry`.
-        let (key, flags) = unsafe { ((*entry).key, (*entry).flags) };
-        (key, flags, true)
+        // SAFETY: the element stays readable for the run of the program; the caller vouches for the target.
+        unsafe {
+            copy_key(&raw const (*entry).key, to);
+            Some((*entry).flags)
+        }
     } else {
-        (key_from_start(parent), 0, pid == 0)
+        // SAFETY: the caller vouches for the target.
+        unsafe { key_from_start(task, to) };
+        if pid == 0 { Some(0) } else { None }
     }
 }
 
@@ -74,65 +108,78 @@ pub fn in_init_tree(nspid: u32, parent_flags: u32) -> bool {
 
 macro_rules! namespace {
     ($nsproxy:expr, $pointer:ident, $inum:ident) => {{
+        // A namespace that is not there has the inode number read from next to nothing: zero.
         let ns: u64 = read_optional!($nsproxy, $pointer);
-        let inum: u32 = if ns == 0 { 0 } else { read_optional!(ns, $inum) };
+        let inum: u32 = read_optional!(ns, $inum);
         inum
     }};
 }
 
-/// Inode numbers of the namespaces of `task`; `pid` is that of its pid namespace (see [`nspid`]), `cred` its
+/// Writes the inode numbers of the namespaces of `task`; `pid` is that of its pid namespace (see [`nspid`]), `cred` its
 /// credentials.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
 #[inline(always)]
-pub fn namespaces(task: u64, cred: u64, pid: u32) -> Namespaces {
+pub unsafe fn namespaces(task: u64, cred: u64, pid: u32, to: *mut Namespaces) {
     let nsproxy: u64 = field!(task, task_nsproxy);
     let user_ns: u64 = field!(cred, cred_user_ns);
-    Namespaces {
-        uts: namespace!(nsproxy, nsproxy_uts, uts_ns_inum),
-        ipc: namespace!(nsproxy, nsproxy_ipc, ipc_ns_inum),
-        mnt: namespace!(nsproxy, nsproxy_mnt, mnt_ns_inum),
-        pid,
-        pid_for_children: namespace!(nsproxy, nsproxy_pid_for_children, pid_ns_inum),
-        net: namespace!(nsproxy, nsproxy_net, net_ns_inum),
-        time: namespace!(nsproxy, nsproxy_time, time_ns_inum),
-        time_for_children: namespace!(nsproxy, nsproxy_time_for_children, time_ns_inum),
-        cgroup: namespace!(nsproxy, nsproxy_cgroup, cgroup_ns_inum),
-        user: field!(user_ns, user_ns_inum),
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        (*to).uts = namespace!(nsproxy, nsproxy_uts, uts_ns_inum);
+        (*to).ipc = namespace!(nsproxy, nsproxy_ipc, ipc_ns_inum);
+        (*to).mnt = namespace!(nsproxy, nsproxy_mnt, mnt_ns_inum);
+        (*to).pid = pid;
+        (*to).pid_for_children = namespace!(nsproxy, nsproxy_pid_for_children, pid_ns_inum);
+        (*to).net = namespace!(nsproxy, nsproxy_net, net_ns_inum);
+        (*to).time = namespace!(nsproxy, nsproxy_time, time_ns_inum);
+        (*to).time_for_children = namespace!(nsproxy, nsproxy_time_for_children, time_ns_inum);
+        (*to).cgroup = namespace!(nsproxy, nsproxy_cgroup, cgroup_ns_inum);
+        (*to).user = field!(user_ns, user_ns_inum);
     }
 }
 
-/// Capability sets in `cred`.
+/// Writes the capability sets in `cred`.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
 #[inline(always)]
-pub fn capabilities(cred: u64) -> Capabilities {
-    Capabilities {
-        permitted: field!(cred, cred_cap_permitted),
-        effective: field!(cred, cred_cap_effective),
-        inheritable: field!(cred, cred_cap_inheritable),
+pub unsafe fn capabilities(cred: u64, to: *mut Capabilities) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        (*to).permitted = field!(cred, cred_cap_permitted);
+        (*to).effective = field!(cred, cred_cap_effective);
+        (*to).inheritable = field!(cred, cred_cap_inheritable);
     }
 }
 
-/// Ids in `cred`, and with `process_cred` what else [`Credentials`] has.
+/// Writes the effective user id in `cred`, and with `process_cred` all else that [`Credentials`] has.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
 #[inline(always)]
-pub fn credentials(cred: u64) -> Credentials {
-    if config!(process_cred) == 0 {
-        return Credentials {
-            euid: field!(cred, cred_euid),
-            ..Credentials::default()
-        };
-    }
-    let user_ns: u64 = field!(cred, cred_user_ns);
-    Credentials {
-        uid: field!(cred, cred_uid),
-        gid: field!(cred, cred_gid),
-        euid: field!(cred, cred_euid),
-        egid: field!(cred, cred_egid),
-        suid: field!(cred, cred_suid),
-        sgid: field!(cred, cred_sgid),
-        fsuid: field!(cred, cred_fsuid),
-        fsgid: field!(cred, cred_fsgid),
-        securebits: field!(cred, cred_securebits),
-        user_ns_level: field!(user_ns, user_ns_level),
-        user_ns_uid: field!(user_ns, user_ns_owner),
-        user_ns_gid: field!(user_ns, user_ns_group),
+pub unsafe fn credentials(cred: u64, to: *mut Credentials) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        (*to).euid = field!(cred, cred_euid);
+        if config!(process_cred) == 0 {
+            return;
+        }
+        let user_ns: u64 = field!(cred, cred_user_ns);
+        (*to).uid = field!(cred, cred_uid);
+        (*to).gid = field!(cred, cred_gid);
+        (*to).egid = field!(cred, cred_egid);
+        (*to).suid = field!(cred, cred_suid);
+        (*to).sgid = field!(cred, cred_sgid);
+        (*to).fsuid = field!(cred, cred_fsuid);
+        (*to).fsgid = field!(cred, cred_fsgid);
+        (*to).securebits = field!(cred, cred_securebits);
+        (*to).user_ns_level = field!(user_ns, user_ns_level);
+        (*to).user_ns_uid = field!(user_ns, user_ns_owner);
+        (*to).user_ns_gid = field!(user_ns, user_ns_group);
     }
 }
 
