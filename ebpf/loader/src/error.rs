@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn load_error_shows_the_end_of_the_log() {
-        let log = (1..=40).map(|line| format!("line {line}\n\n")).collect();
+        let log = (1..=40).fold(String::new(), |log, line| log + &format!("line {line}\n\n"));
         let source = SysError {
             call: "BPF_PROG_LOAD",
             error: io::Error::from_raw_os_error(13),

@@ -57,7 +57,7 @@ fn observes_an_exec_through_the_ring() {
     drop(link);
     let mut seen = 0;
     ring.consume(usize::MAX, |record| {
-        seen += usize::from(record.windows(9).any(|window| window == b"/bin/true"))
+        seen += usize::from(record.windows(9).any(|window| window == b"/bin/true"));
     })
     .unwrap();
     assert!(seen >= 1);
@@ -77,7 +77,7 @@ fn test_run_reads_this_process() {
     program.test_run(&[0; 3]).unwrap();
     let mut pids = vec![];
     ring.consume(usize::MAX, |record| {
-        pids.extend(ExecEvent::read_from_prefix(record).map(|(event, _)| event.process.pid))
+        pids.extend(ExecEvent::read_from_prefix(record).map(|(event, _)| event.process.pid));
     })
     .unwrap();
     assert_eq!(pids, [std::process::id()]);
