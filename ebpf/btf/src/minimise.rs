@@ -35,8 +35,8 @@ pub fn minimise(btf: &Btf<'_>, names: &[&str]) -> Vec<u8> {
     let new = |id: u32| numbers.get(&id).copied().unwrap_or(0);
     let mut builder = Builder::new();
     for ty in &order {
-        let (mut extra, mut size_or_target) = (vec![], ty.size_or_target);
-        match ty.kind {
+        let (mut kind, mut count, mut size_or_target, mut extra) = (ty.kind, ty.count, ty.size_or_target, vec![]);
+        match kind {
             Kind::Struct | Kind::Union => {
                 for [name, member, offset] in groups(ty) {
                     extra.extend([builder.string(btf.string(name)), new(member), offset]);
@@ -51,11 +51,13 @@ pub fn minimise(btf: &Btf<'_>, names: &[&str]) -> Vec<u8> {
                 extra.extend([new(element), new(index), count]);
             }
             Kind::Int => extra.extend(group_at::<1>(ty.extra, 0).unwrap_or_default()),
-            kind if kind.is_modifier() => size_or_target = new(ty.size_or_target),
+            modifier if modifier.is_modifier() => size_or_target = new(ty.size_or_target),
             Kind::Ptr => size_or_target = 0,
-            _ => {}
+            Kind::Float | Kind::Fwd => {}
+            // Nothing holds these by value.
+            _ => (kind, count, size_or_target) = (Kind::Fwd, 0, 0),
         }
-        builder.raw(ty.kind, btf.name(ty), ty.flag, ty.count, size_or_target, &extra);
+        builder.raw(kind, btf.name(ty), ty.flag, count, size_or_target, &extra);
     }
     builder.finish()
 }

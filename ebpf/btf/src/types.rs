@@ -9,6 +9,10 @@ pub struct TypeId(pub u32);
 /// Bytes of a record before what its kind adds.
 const HEAD: usize = 12;
 
+/// Bytes of a name at most, its NUL included. The kernel's own limit is 512 (`KSYM_NAME_LEN`); without one, a crafted
+/// file whose types all share the tail of one long string would make searches quadratic.
+const NAME: usize = 1024;
+
 /// How many modifiers are followed before the chain counts as a cycle. Kernels have fewer than ten in a row.
 const MODIFIERS: usize = 64;
 
@@ -136,13 +140,13 @@ impl<'a> Btf<'a> {
         std::str::from_utf8(self.string_bytes(offset)).unwrap_or_default()
     }
 
-    /// The bytes of the string at `offset` without its NUL.
+    /// The bytes of the string at `offset` without its NUL; none where there is no string or too long a one.
     pub(crate) fn string_bytes(&self, offset: u32) -> &'a [u8] {
         let Some(own) = offset.checked_sub(self.first_string) else {
             return self.base.map_or(&[], |base| base.string_bytes(offset));
         };
         let tail = self.strings.get(own as usize..).unwrap_or_default();
-        let len = tail.iter().position(|&byte| byte == 0).unwrap_or(0);
+        let len = tail.iter().take(NAME).position(|&byte| byte == 0).unwrap_or(0);
         tail.get(..len).unwrap_or_default()
     }
 

@@ -24,7 +24,10 @@ fn minimised_resolves_to_the_same() {
     println!("{} bytes of {}", small.len(), bytes.len());
     assert!(small.len() < 200_000, "{} bytes", small.len());
     let small = Btf::parse(&small).unwrap();
-    assert_eq!(fields::resolve(&small).unwrap().to_string(), fields::resolve(&btf).unwrap().to_string());
+    assert_eq!(
+        fields::resolve(&small).unwrap().to_string(),
+        fields::resolve(&btf).unwrap().to_string()
+    );
 }
 
 #[test]
@@ -32,6 +35,9 @@ fn function_parameters() {
     let Some(bytes) = host() else { return };
     let btf = Btf::parse(&bytes).unwrap();
     let function = btf.function("do_exit").unwrap();
-    let params: Vec<_> = btf.params(function.proto).map(|param| (param.name, btf.size(param.ty))).collect();
+    let params: Vec<_> = btf
+        .params(function.proto)
+        .map(|param| (param.name, btf.size(param.ty)))
+        .collect();
     assert_eq!(params, [("code", Some(8))]);
 }
