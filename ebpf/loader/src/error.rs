@@ -46,8 +46,10 @@ pub enum Error {
     GlobalSize { name: String, expected: u64, given: usize },
     #[error("kernel program object has no map {0}")]
     NoMap(String),
-    #[error("kernel program object has no program {0}")]
-    NoProgram(String),
+    #[error("kernel program object has no program {name}, it has {}", there.join(", "))]
+    NoProgram { name: String, there: Vec<String> },
+    #[error("map {0:?} is not a ring buffer")]
+    NotRing(String),
     #[error("create map {map:?}: {source}")]
     CreateMap { map: String, source: SysError },
     #[error("initialise map {map:?}: {source}")]

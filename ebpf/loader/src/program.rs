@@ -108,7 +108,14 @@ impl Program {
             .programs
             .get(name)
             .and_then(|program| object.functions.get(&program.function_key()))
-            .ok_or_else(|| Error::NoProgram(name.to_owned()))?;
+            .ok_or_else(|| {
+                let mut there: Vec<_> = object.programs.keys().cloned().collect();
+                there.sort_unstable();
+                Error::NoProgram {
+                    name: name.to_owned(),
+                    there,
+                }
+            })?;
         let code = machine_code(&function.instructions);
         let (functions, lines) = (
             function.func_info.func_info_bytes(),
@@ -241,15 +248,13 @@ fn c_string(name: &str) -> Result<CString, Error> {
 
 /// Loads without a log, as making one costs the verifier time; on failure again with one large enough.
 fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
-    let mut result = sys::prog_load(load, &mut []);
-    for _ in 1..TRIES {
-        match &result {
-            Err(error) if error.errno() == libc::EAGAIN => result = sys::prog_load(load, &mut []),
-            _ => break,
+    let mut tries = 1;
+    let mut source = loop {
+        match sys::prog_load(load, &mut []) {
+            Ok(fd) => return Ok(fd),
+            Err(error) if error.errno() == libc::EAGAIN && tries < TRIES => tries += 1,
+            Err(error) => break error,
         }
-    }
-    let Err(mut source) = result else {
-        return result.map_err(|_| Error::NoProgram(name.to_owned()));
     };
     let mut log = vec![];
     for bits in LOG_SIZES.step_by(2) {

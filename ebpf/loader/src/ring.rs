@@ -43,7 +43,7 @@ impl RingBuffer {
     /// Maps the memory of `map`, which may be dropped afterwards. There must be no other consumer.
     pub fn new(map: &Map) -> Result<Self, Error> {
         if map.map_type() != sys::RINGBUF {
-            return Err(Error::NoMap(format!("{} that is a ring buffer", map.name())));
+            return Err(Error::NotRing(map.name().to_owned()));
         }
         let failed = |source| Error::MapRing {
             map: map.name().to_owned(),
