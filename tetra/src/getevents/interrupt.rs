@@ -1,0 +1,37 @@
+//! Ctrl-C: the last line is finished, what is buffered is written, and the exit code is 0.
+//!
+//! A thread of its own waits for it, so that it works whatever the others wait for: the agent, a pipe without lines, a
+//! pager that does not read on.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+
+use super::output::{Output, runtime};
+
+/// How long a blocked output may delay the end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// From now on, an interrupt ends the process as soon as `output` is free.
+pub(super) fn end_cleanly<W: Write + Send + 'static>(output: &Arc<Mutex<Output<W>>>) -> io::Result<()> {
+    let output = Arc::clone(output);
+    let runtime = runtime()?;
+    // Here, not in the thread: what comes after this function can be interrupted.
+    let mut interrupts = {
+        let _context = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let wait = async move {
+        interrupts.recv().await;
+        if let Ok(mut output) = tokio::time::timeout(PATIENCE, output.lock()).await {
+            // The process ends: nobody is left to hear that this failed.
+            let _ = output.flush();
+        }
+        std::process::exit(0);
+    };
+    std::thread::Builder::new().name("interrupt".into()).spawn(move || runtime.block_on(wait))?;
+    Ok(())
+}
