@@ -32,7 +32,7 @@ pub const WORDS: &[(u32, &str)] = &[
 
 /// The words of `bits` ([`exec_flag`](bit)), joined by spaces.
 pub fn words(bits: u32) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(32);
     for (_, word) in WORDS.iter().filter(|(bit, _)| bits & bit != 0) {
         if !text.is_empty() {
             text.push(' ');

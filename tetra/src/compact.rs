@@ -73,7 +73,10 @@ pub struct Compact {
 impl Compact {
     /// An encoder that writes what `options` asks for.
     pub fn new(options: Options) -> Self {
-        Self { paint: Paint::new(options.colour), options }
+        Self {
+            paint: Paint::new(options.colour),
+            options,
+        }
     }
 
     /// Appends the lines of `event` to `out`, each ended by a newline. Appends nothing on an error.

@@ -41,7 +41,11 @@ pub struct Connection {
 impl Connection {
     /// The address to use.
     pub fn address(&self) -> String {
-        if self.server_address.is_empty() { discover(Path::new(INFO_FILE)) } else { self.server_address.clone() }
+        if self.server_address.is_empty() {
+            discover(Path::new(INFO_FILE))
+        } else {
+            self.server_address.clone()
+        }
     }
 
     /// Waits between attempts.
@@ -107,8 +111,19 @@ fn uri(address: &str) -> anyhow::Result<String> {
         }
         return Ok(format!("unix:{path}"));
     }
-    let prefixes = ["dns:///", "passthrough:///", "dns:", "ipv4:", "ipv6:", "http://", "tcp://"];
-    let host = prefixes.iter().find_map(|prefix| address.strip_prefix(prefix)).unwrap_or(address);
+    let prefixes = [
+        "dns:///",
+        "passthrough:///",
+        "dns:",
+        "ipv4:",
+        "ipv6:",
+        "http://",
+        "tcp://",
+    ];
+    let host = prefixes
+        .iter()
+        .find_map(|prefix| address.strip_prefix(prefix))
+        .unwrap_or(address);
     match host.rsplit_once(':') {
         Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => Ok(format!("http://{host}")),
         _ => bail!("no host and port"),
@@ -122,7 +137,11 @@ pub(crate) fn explain(operation: &str, address: &str, status: &Status) -> anyhow
         cause = Some(deeper);
     }
     let Some(cause) = cause.filter(|_| status.code() == Code::Unavailable) else {
-        return anyhow!("{operation}: agent at {address}: {} ({:?})", status.message(), status.code());
+        return anyhow!(
+            "{operation}: agent at {address}: {} ({:?})",
+            status.message(),
+            status.code()
+        );
     };
     let denied = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
     let advice = if cause.downcast_ref::<std::io::Error>().is_some_and(denied) {
@@ -164,7 +183,10 @@ mod tests {
         let file = directory.path().join("tetragon-info.json");
         assert_eq!(discover(&file), DEFAULT_ADDRESS);
         for (content, expected) in [
-            (r#"{"pid":1,"server_address":"unix:///run/t.sock"}"#, "unix:///run/t.sock"),
+            (
+                r#"{"pid":1,"server_address":"unix:///run/t.sock"}"#,
+                "unix:///run/t.sock",
+            ),
             (r#"{"server_address":""}"#, DEFAULT_ADDRESS),
             ("not JSON", DEFAULT_ADDRESS),
         ] {

@@ -35,13 +35,20 @@ use getevents::output::WriteError;
 
 /// Runs the command that `arguments` ask for, the program's own name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Cli { debug, connection, command } = match Cli::try_parse_from(arguments) {
+    let Cli {
+        debug,
+        connection,
+        command,
+    } = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     if debug {
         let filter = tracing_subscriber::EnvFilter::new("tetra=debug");
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_env_filter(filter)
+            .init();
     }
     let result = match command {
         Command::Getevents(arguments) => getevents::run(&connection, arguments),
@@ -50,7 +57,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completion { shell } => cli::completion(shell),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if error.downcast_ref::<WriteError>().is_some_and(WriteError::reader_is_gone) {
+    if error
+        .downcast_ref::<WriteError>()
+        .is_some_and(WriteError::reader_is_gone)
+    {
         return ExitCode::SUCCESS;
     }
     complain(&format!("{error:#}"));

@@ -19,12 +19,20 @@ pub struct Backoff {
 impl Backoff {
     /// What the command line uses.
     pub fn new(retries: u32) -> Self {
-        Self { retries, initial: Duration::from_secs(1), limit: Duration::from_hours(1) }
+        Self {
+            retries,
+            initial: Duration::from_secs(1),
+            limit: Duration::from_hours(1),
+        }
     }
 
     /// The wait before each further attempt, before it is varied.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
-        let Self { retries, initial, limit } = self;
+        let Self {
+            retries,
+            initial,
+            limit,
+        } = self;
         let double = move |wait: &Duration| Some(wait.saturating_mul(2).min(limit));
         std::iter::successors(Some(initial.min(limit)), double).take(retries as usize)
     }
@@ -55,7 +63,11 @@ fn varied(wait: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const AT_ONCE: Backoff = Backoff { retries: 3, initial: Duration::ZERO, limit: Duration::ZERO };
+    const AT_ONCE: Backoff = Backoff {
+        retries: 3,
+        initial: Duration::ZERO,
+        limit: Duration::ZERO,
+    };
 
     #[test]
     fn waits_double_up_to_the_limit() {
@@ -72,7 +84,11 @@ mod tests {
             let mut attempts = 0;
             let result = retry(AT_ONCE, async || {
                 attempts += 1;
-                if attempts == succeed_at { Ok(()) } else { Err(Status::new(code, "")) }
+                if attempts == succeed_at {
+                    Ok(())
+                } else {
+                    Err(Status::new(code, ""))
+                }
             });
             (result.await.is_ok(), attempts)
         };

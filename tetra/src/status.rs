@@ -15,12 +15,21 @@ pub fn run(connection: &Connection) -> anyhow::Result<()> {
 
 /// The agent's health.
 pub async fn health(connection: &Connection) -> anyhow::Result<GetHealthStatusResponse> {
-    let request = GetHealthStatusRequest { event_set: vec![HealthStatusType::Status.into()] };
-    connection.call("get the agent's health", async |mut client| client.get_health(request.clone()).await).await
+    let request = GetHealthStatusRequest {
+        event_set: vec![HealthStatusType::Status.into()],
+    };
+    connection
+        .call("get the agent's health", async |mut client| {
+            client.get_health(request.clone()).await
+        })
+        .await
 }
 
 /// What is printed about `answer`.
 pub fn text(answer: &GetHealthStatusResponse) -> String {
-    let details = answer.health_status.first().map_or("no status available", |status| &status.details);
+    let details = answer
+        .health_status
+        .first()
+        .map_or("no status available", |status| &status.details);
     format!("Health Status: {}\n", escape(details))
 }

@@ -576,3 +576,23 @@ proptest! {
         let _ = parse_event(&line);
     }
 }
+
+#[test]
+fn escapes_at_every_position() {
+    for special in ['"', '\\', '\0', '\u{1f}', '\n'] {
+        for at in 0..20 {
+            let mut binary = " !#[]^\u{7f}é".repeat(2);
+            let at = (at..).find(|&at| binary.is_char_boundary(at)).unwrap();
+            binary.insert(at, special);
+            let mut out = Vec::new();
+            write(
+                &Process {
+                    binary: binary.clone(),
+                    ..Process::default()
+                },
+                &mut out,
+            );
+            assert_eq!(out, serde_json::json!({ "binary": binary }).to_string().into_bytes());
+        }
+    }
+}

@@ -192,20 +192,33 @@ pub(super) fn quoted(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// A string, with `"`, `\` and control characters escaped and nothing else.
 pub(super) fn string(out: &mut Vec<u8>, value: &str) {
-    let bytes = value.as_bytes();
-    out.reserve(bytes.len() + 2);
+    let mut rest = value.as_bytes();
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let mut start = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[start..index]);
-        escaped(out, byte);
-        start = index + 1;
+    while let Some(index) = to_escape(rest) {
+        out.extend_from_slice(&rest[..index]);
+        escaped(out, rest[index]);
+        rest = &rest[index + 1..];
     }
-    out.extend_from_slice(&bytes[start..]);
+    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte is that cannot stay as it is.
+fn to_escape(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Eight bytes at once. `below(x, n)` has a high bit set when some byte of `x` is below `n`.
+    let below = |x: u64, n: u64| x.wrapping_sub(LOW * n) & !x & HIGH;
+    let equal = |x: u64, byte: u8| below(x ^ (LOW * u64::from(byte)), 1);
+    let (chunks, _) = bytes.as_chunks::<8>();
+    let plain = chunks.iter().take_while(|chunk| {
+        let x = u64::from_ne_bytes(**chunk);
+        below(x, 0x20) | equal(x, b'"') | equal(x, b'\\') == 0
+    });
+    let start = plain.count() * 8;
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    bytes[start..].iter().position(special).map(|index| start + index)
 }
 
 #[cold]

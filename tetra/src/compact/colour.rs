@@ -42,7 +42,11 @@ impl Terminal<'static> {
 impl ColourMode {
     /// Whether to write colours to `terminal`.
     pub fn resolve(self, terminal: &Terminal<'_>) -> bool {
-        let Terminal { is_terminal, no_color, term } = terminal;
+        let Terminal {
+            is_terminal,
+            no_color,
+            term,
+        } = terminal;
         match self {
             Self::Always => true,
             Self::Never => false,
@@ -80,7 +84,11 @@ impl Paint {
     /// Appends `text`, in which nothing may be unprintable.
     pub(super) fn write(self, colour: Colour, text: impl std::fmt::Display, out: &mut String) {
         // Writing to a string cannot fail.
-        let _ = if self.enabled { write!(out, "\x1b[{}m{text}\x1b[0m", colour as u8) } else { write!(out, "{text}") };
+        let _ = if self.enabled {
+            write!(out, "\x1b[{}m{text}\x1b[0m", colour as u8)
+        } else {
+            write!(out, "{text}")
+        };
     }
 }
 

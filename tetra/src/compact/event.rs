@@ -13,7 +13,11 @@ const TRAILER: usize = 120;
 
 /// Appends the line of `event`; on an error, what was appended so far means nothing.
 pub(super) fn write(event: &GetEventsResponse, paint: Paint, out: &mut String) -> Result<(), Error> {
-    let mut line = Line { start: out.len(), out, paint };
+    let mut line = Line {
+        start: out.len(),
+        out,
+        paint,
+    };
     let node = &event.node_name;
     match event.event.as_ref().ok_or(Error::UnknownType)? {
         Event::ProcessExec(exec) => {
@@ -91,7 +95,9 @@ pub(super) fn write(event: &GetEventsResponse, paint: Paint, out: &mut String) -
         }
         Event::Test(_) => line.out.push_str("TEST EVENT"),
         Event::RateLimitInfo(info) => {
-            return Err(Error::RateLimited { dropped: info.number_of_dropped_process_events });
+            return Err(Error::RateLimited {
+                dropped: info.number_of_dropped_process_events,
+            });
         }
     }
     Ok(())
@@ -125,7 +131,8 @@ impl Line<'_> {
     }
 
     fn verb(&mut self, colour: Colour, emoji: &str, verb: &str) {
-        self.paint.write(colour, format_args!("{emoji} {verb:<VERB$}"), self.out);
+        self.paint
+            .write(colour, format_args!("{emoji} {verb:<VERB$}"), self.out);
     }
 
     /// Text of unknown origin.

@@ -105,13 +105,21 @@ pub(super) struct Shown {
 
 /// How an event of `function` with `args` is shown.
 pub(super) fn shown(function: &str, args: &[KprobeArgument]) -> Shown {
-    let name = ARCHITECTURES.iter().find_map(|prefix| function.strip_prefix(prefix)).unwrap_or(function);
+    let name = ARCHITECTURES
+        .iter()
+        .find_map(|prefix| function.strip_prefix(prefix))
+        .unwrap_or(function);
     let found = ROWS.iter().find_map(|row| {
         let function = row.functions.iter().find(|&&function| function == name)?;
         Some((*function, row))
     });
     let Some((name, Row { head, words, .. })) = found else {
-        return Shown { emoji: UNKNOWN, verb: "syscall".into(), words: &[], function: true };
+        return Shown {
+            emoji: UNKNOWN,
+            verb: "syscall".into(),
+            words: &[],
+            function: true,
+        };
     };
     let unclear = (UNKNOWN, Cow::Borrowed(name));
     let (emoji, verb) = match *head {
@@ -119,8 +127,14 @@ pub(super) fn shown(function: &str, args: &[KprobeArgument]) -> Shown {
         WithArguments(emoji, verb) if !args.is_empty() => (emoji, verb.into()),
         WithArguments(..) => unclear,
         Access => match args.get(1) {
-            Some(KprobeArgument { arg: Some(Arg::IntArg(2)), .. }) => ("📝", "write".into()),
-            Some(KprobeArgument { arg: Some(Arg::IntArg(4)), .. }) => ("📚", "read".into()),
+            Some(KprobeArgument {
+                arg: Some(Arg::IntArg(2)),
+                ..
+            }) => ("📝", "write".into()),
+            Some(KprobeArgument {
+                arg: Some(Arg::IntArg(4)),
+                ..
+            }) => ("📚", "read".into()),
             _ => unclear,
         },
         Protection => match args.get(1) {
@@ -128,7 +142,12 @@ pub(super) fn shown(function: &str, args: &[KprobeArgument]) -> Shown {
             None => unclear,
         },
     };
-    Shown { emoji, verb, words, function: false }
+    Shown {
+        emoji,
+        verb,
+        words,
+        function: false,
+    }
 }
 
 fn protection(argument: &KprobeArgument) -> String {
@@ -136,7 +155,11 @@ fn protection(argument: &KprobeArgument) -> String {
         Some(Arg::UintArg(bits)) => bits,
         _ => 0,
     };
-    [(1, 'r'), (2, 'w'), (4, 'x')].into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, letter)| letter).collect()
+    [(1, 'r'), (2, 'w'), (4, 'x')]
+        .into_iter()
+        .filter(|(bit, _)| bits & bit != 0)
+        .map(|(_, letter)| letter)
+        .collect()
 }
 
 impl Word {
@@ -144,7 +167,13 @@ impl Word {
     pub(super) fn write(self, args: &[KprobeArgument], line: &mut Line<'_>) {
         let given = |index: usize| args.get(index);
         let value = |index: usize| given(index).and_then(|argument| argument.arg.as_ref());
-        let integer = |index| if let Some(&Arg::IntArg(value)) = value(index) { value } else { 0 };
+        let integer = |index| {
+            if let Some(&Arg::IntArg(value)) = value(index) {
+                value
+            } else {
+                0
+            }
+        };
         match self {
             File(index) => match value(index) {
                 Some(Arg::FileArg(file)) => line.word(Colour::Cyan, &file.path),

@@ -21,12 +21,20 @@ fn printable(text: &str) -> bool {
 
 /// `text`, quoted if it contains a space or something that is not printable.
 pub(super) fn word(text: &str) -> Cow<'_, str> {
-    if text.contains(' ') { Cow::Owned(quoted(text)) } else { name(text) }
+    if text.contains(' ') {
+        Cow::Owned(quoted(text))
+    } else {
+        name(text)
+    }
 }
 
 /// `text`, quoted if it contains something that is not printable.
 pub(super) fn name(text: &str) -> Cow<'_, str> {
-    if printable(text) { Cow::Borrowed(text) } else { Cow::Owned(quoted(text)) }
+    if printable(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(quoted(text))
+    }
 }
 
 /// `text` with what is not printable replaced by its escape sequence, for messages.

@@ -28,13 +28,19 @@ static NAMES: LazyLock<HashMap<&'static str, Names>> = LazyLock::new(|| {
         let (number, name) = line.split_once(' ')?;
         Some((number.parse().ok()?, name))
     };
-    TABLES.into_iter().map(|(abi, table)| (abi, table.lines().filter_map(entry).collect())).collect()
+    TABLES
+        .into_iter()
+        .map(|(abi, table)| (abi, table.lines().filter_map(entry).collect()))
+        .collect()
 });
 
 /// Parameters by name: those between the parentheses of a line.
 static PARAMETERS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
     let line = |line: &'static str| line.strip_suffix(')')?.split_once('(');
-    include_str!("syscalls/prototypes.txt").lines().filter_map(line).collect()
+    include_str!("syscalls/prototypes.txt")
+        .lines()
+        .filter_map(line)
+        .collect()
 });
 
 /// The call that `args`, of an event of `sys_enter`, stand for: the system call's number, then its own arguments.
@@ -54,7 +60,11 @@ pub(super) fn call(args: &[KprobeArgument]) -> String {
         return (*name).into();
     };
     let mut out = format!("{name}(");
-    for (index, parameter) in parameters.split(", ").filter(|parameter| !parameter.is_empty()).enumerate() {
+    for (index, parameter) in parameters
+        .split(", ")
+        .filter(|parameter| !parameter.is_empty())
+        .enumerate()
+    {
         if index > 0 {
             out.push_str(", ");
         }
@@ -84,7 +94,12 @@ mod tests {
         let prototypes = include_str!("syscalls/prototypes.txt");
         assert_eq!(PARAMETERS.len(), prototypes.lines().count());
         for (name, parameters) in &*PARAMETERS {
-            assert!(TABLES.iter().any(|(abi, _)| NAMES[abi].values().any(|known| known == name)), "{name}");
+            assert!(
+                TABLES
+                    .iter()
+                    .any(|(abi, _)| NAMES[abi].values().any(|known| known == name)),
+                "{name}"
+            );
             assert!(parameters.split(", ").count() <= 6, "{name}");
         }
     }

@@ -13,7 +13,10 @@ pub(super) fn write(time: Option<&Timestamp>, out: &mut String) {
     let second = seconds.rem_euclid(SECONDS_A_DAY);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     // Writing to a string cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z");
+    let _ = write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z"
+    );
 }
 
 /// Year, month and day of the day `days` after 1 January 1970, in the Gregorian calendar.
@@ -56,7 +59,13 @@ mod tests {
             assert_eq!(out, expected);
         }
         for seconds in [i64::MIN, i64::MAX] {
-            write(Some(&Timestamp { seconds, nanos: i32::MIN }), &mut String::new());
+            write(
+                Some(&Timestamp {
+                    seconds,
+                    nanos: i32::MIN,
+                }),
+                &mut String::new(),
+            );
         }
     }
 }

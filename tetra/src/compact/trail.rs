@@ -11,7 +11,9 @@ use super::quote;
 
 /// Appends the stacks of a kprobe event, a line a frame.
 pub(super) fn stack_traces(event: &GetEventsResponse, paint: Paint, out: &mut String) {
-    let Some(Event::ProcessKprobe(kprobe)) = &event.event else { return };
+    let Some(Event::ProcessKprobe(kprobe)) = &event.event else {
+        return;
+    };
     if !kprobe.kernel_stack_trace.is_empty() {
         out.push_str("Kernel:\n");
     }
@@ -41,7 +43,9 @@ pub(super) fn stack_traces(event: &GetEventsResponse, paint: Paint, out: &mut St
 
 /// Appends which file an LSM hook measured, and as what.
 pub(super) fn ima_hash(event: &GetEventsResponse, paint: Paint, out: &mut String) {
-    let Some(Event::ProcessLsm(lsm)) = &event.event else { return };
+    let Some(Event::ProcessLsm(lsm)) = &event.event else {
+        return;
+    };
     let Some(path) = measured(lsm) else { return };
     if lsm.ima_hash.is_empty() {
         return;

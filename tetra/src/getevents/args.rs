@@ -120,11 +120,16 @@ impl Arguments {
             (&self.include_fields, FieldFilterAction::Include),
             (&self.exclude_fields, FieldFilterAction::Exclude),
         ];
-        let field_filters = fields.into_iter().filter(|(paths, _)| !paths.is_empty()).map(|(paths, action)| FieldFilter {
-            fields: Some(FieldMask { paths: list::join(paths) }),
-            action: action.into(),
-            ..FieldFilter::default()
-        });
+        let field_filters = fields
+            .into_iter()
+            .filter(|(paths, _)| !paths.is_empty())
+            .map(|(paths, action)| FieldFilter {
+                fields: Some(FieldMask {
+                    paths: list::join(paths),
+                }),
+                action: action.into(),
+                ..FieldFilter::default()
+            });
         Ok(GetEventsRequest {
             // An empty filter matches every event.
             allow_list: vec![filter],
@@ -135,7 +140,14 @@ impl Arguments {
 
     /// How events are to be printed on `terminal`.
     pub fn encoder(&self, terminal: &Terminal<'_>) -> Encoder {
-        let &Self { output, colour, timestamps, stack_traces, ima_hash, .. } = self;
+        let &Self {
+            output,
+            colour,
+            timestamps,
+            stack_traces,
+            ima_hash,
+            ..
+        } = self;
         if !self.tty_encode.is_empty() {
             return Encoder::Tty(self.tty_encode.clone());
         }
@@ -143,7 +155,12 @@ impl Arguments {
             Format::Json => Encoder::Json,
             Format::Compact => {
                 let colour = colour.resolve(terminal);
-                Encoder::Compact(Compact::new(Options { colour, timestamps, stack_traces, ima_hash }))
+                Encoder::Compact(Compact::new(Options {
+                    colour,
+                    timestamps,
+                    stack_traces,
+                    ima_hash,
+                }))
             }
         }
     }

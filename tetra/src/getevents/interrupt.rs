@@ -32,6 +32,8 @@ pub(super) fn end_cleanly<W: Write + Send + 'static>(output: &Arc<Mutex<Output<W
         }
         std::process::exit(0);
     };
-    std::thread::Builder::new().name("interrupt".into()).spawn(move || runtime.block_on(wait))?;
+    std::thread::Builder::new()
+        .name("interrupt".into())
+        .spawn(move || runtime.block_on(wait))?;
     Ok(())
 }

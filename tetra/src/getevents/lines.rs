@@ -33,7 +33,11 @@ enum Line<'a> {
 
 impl<R: Read> Lines<R> {
     fn new(input: R, limit: usize) -> Self {
-        Self { input: BufReader::with_capacity(64 * 1024, input), line: Vec::new(), limit }
+        Self {
+            input: BufReader::with_capacity(64 * 1024, input),
+            line: Vec::new(),
+            limit,
+        }
     }
 
     /// Whether the next line is there without waiting for the input.

@@ -15,11 +15,19 @@ pub struct Local {
 impl Local {
     /// Compiles the filters of `request`.
     pub fn compile(request: &GetEventsRequest) -> anyhow::Result<Self> {
-        let GetEventsRequest { allow_list, deny_list, field_filters, .. } = request;
+        let GetEventsRequest {
+            allow_list,
+            deny_list,
+            field_filters,
+            ..
+        } = request;
         if allow_list.iter().any(|filter| !filter.cel_expression.is_empty()) {
             bail!("--cel-expression works only on events of the agent, not on standard input: use the other filters");
         }
-        Ok(Self { filters: Filters::compile(allow_list, deny_list)?, fields: FieldFilters::compile(field_filters)? })
+        Ok(Self {
+            filters: Filters::compile(allow_list, deny_list)?,
+            fields: FieldFilters::compile(field_filters)?,
+        })
     }
 
     /// Whether `event` passes; if so, only the fields asked for are left.

@@ -46,12 +46,22 @@ pub struct Output<W> {
 impl<W: Write> Output<W> {
     /// Prints to `writer` what `encoder` makes of events.
     pub fn new(encoder: Encoder, writer: W) -> Self {
-        Self { encoder, writer, bytes: Vec::new(), text: String::new() }
+        Self {
+            encoder,
+            writer,
+            bytes: Vec::new(),
+            text: String::new(),
+        }
     }
 
     /// Prints `event`; the inner error says that it cannot be.
     pub fn event(&mut self, event: &GetEventsResponse) -> Result<Result<(), compact::Error>, WriteError> {
-        let Self { encoder, writer, bytes, text } = self;
+        let Self {
+            encoder,
+            writer,
+            bytes,
+            text,
+        } = self;
         match encoder {
             Encoder::Json if event.event.is_none() => return Ok(Err(compact::Error::UnknownType)),
             Encoder::Json => {
@@ -88,7 +98,9 @@ impl<W: Write> Output<W> {
 
 /// What `event` says was written to the file at `path`: its arguments are that file and the bytes.
 fn written<'a>(event: &'a GetEventsResponse, path: &str) -> Option<&'a [u8]> {
-    let Some(Event::ProcessKprobe(v1::ProcessKprobe { args, .. })) = &event.event else { return None };
+    let Some(Event::ProcessKprobe(v1::ProcessKprobe { args, .. })) = &event.event else {
+        return None;
+    };
     match (args.first()?.arg.as_ref()?, args.get(1)?.arg.as_ref()?) {
         (Arg::FileArg(file), Arg::BytesArg(bytes)) if file.path == path => Some(bytes),
         _ => None,

@@ -63,7 +63,9 @@ async fn follow(
     output: &Mutex<Output<impl Write>>,
     notes: &mut Notes<impl Write>,
 ) -> Result<(), Failure> {
-    let open = retry(connection.backoff(), async || client.clone().get_events(request.clone()).await);
+    let open = retry(connection.backoff(), async || {
+        client.clone().get_events(request.clone()).await
+    });
     let mut events = open.await?.into_inner();
     tracing::debug!("connected");
     loop {
