@@ -1,2 +1,2 @@
-//! Not written yet.
+//! The agent's binary: everything is in the library, where tests reach it.
 fn main() {}

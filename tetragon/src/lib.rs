@@ -1,0 +1,5 @@
+//! The agent.
+
+#![forbid(unsafe_code)]
+
+pub mod sink;
