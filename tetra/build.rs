@@ -12,22 +12,17 @@ fn main() {
         println!("cargo::rerun-if-changed={HEAD}");
     }
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    set("RUST_VERSION", output(&rustc, &["--version"]));
+    set("RUST_VERSION", output(&rustc, &["--version"]).as_deref());
     // Of the commit, not of the build: the same source gives the same program.
-    set("DATE", output("git", &["log", "-1", "--format=%cI"]));
-    set("COMMIT", output("git", &["rev-parse", "HEAD"]));
-    let clean = |changes: String| if changes.is_empty() { "clean" } else { "dirty" }.to_owned();
-    set(
-        "TREE_STATE",
-        output("git", &["status", "--porcelain", "--untracked-files=no"]).map(clean),
-    );
+    set("DATE", output("git", &["log", "-1", "--format=%cI"]).as_deref());
+    set("COMMIT", output("git", &["rev-parse", "HEAD"]).as_deref());
+    let changes = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+    let state = |changes: &String| if changes.is_empty() { "clean" } else { "dirty" };
+    set("TREE_STATE", changes.as_ref().map(state));
 }
 
-fn set(name: &str, value: Option<String>) {
-    println!(
-        "cargo::rustc-env=TETRA_{name}={}",
-        value.as_deref().unwrap_or("unknown")
-    );
+fn set(name: &str, value: Option<&str>) {
+    println!("cargo::rustc-env=TETRA_{name}={}", value.unwrap_or("unknown"));
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {

@@ -30,7 +30,7 @@ pub struct Cli {
 pub enum Command {
     /// Print events of the agent, or of standard input when that is a pipe or a file
     #[command(long_about = getevents::args::ABOUT)]
-    Getevents(getevents::args::Arguments),
+    Getevents(Box<getevents::args::Arguments>),
     /// Print whether the agent is running; fails when it cannot be reached
     Status,
     /// Print the version of tetra, and of the agent

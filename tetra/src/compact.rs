@@ -35,6 +35,10 @@ use colour::Paint;
 
 /// Which parts of the compact form are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, independent of the others"
+)]
 pub struct Options {
     /// Colour escape sequences.
     pub colour: bool,

@@ -23,6 +23,10 @@ pub type Client = FineGuidanceSensorsClient<Channel>;
 
 /// Flags on how to reach the agent.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "what documents a flag is its help text, shown as it stands"
+)]
 pub struct Connection {
     /// Address of the agent, host:port or unix:///path [default: the running agent's, else localhost:54321]
     #[arg(long, global = true, default_value = "", hide_default_value = true)]

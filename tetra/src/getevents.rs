@@ -31,23 +31,19 @@ use notes::Notes;
 use output::Output;
 
 /// Prints events until they end or the user interrupts.
-pub fn run(connection: &Connection, arguments: Arguments) -> anyhow::Result<()> {
+pub fn run(connection: &Connection, arguments: &Arguments) -> anyhow::Result<()> {
     let request = arguments.request()?;
     let encoder = arguments.encoder(&Terminal::of_process());
     let output = Arc::new(Mutex::new(Output::new(encoder, BufWriter::new(io::stdout()))));
     interrupt::end_cleanly(&output).context("handle interrupts")?;
     let mut notes = Notes::new(io::stderr());
-    match input().context("look at standard input")? {
-        Some(input) => {
-            let local = Local::compile(&request)?;
-            let summary = lines::run(input, connection.max_recv_size, &local, &output, &mut notes)?;
-            summary.into_result()
-        }
-        None => {
-            let reconnect = arguments.reconnect.then_some(arguments.reconnect_wait);
-            output::runtime()?.block_on(stream::run(connection, &request, reconnect, &output, &mut notes))
-        }
+    if let Some(input) = input().context("look at standard input")? {
+        let local = Local::compile(&request)?;
+        let summary = lines::run(input, connection.max_recv_size, &local, &output, &mut notes)?;
+        return summary.into_result();
     }
+    let reconnect = arguments.reconnect.then_some(arguments.reconnect_wait);
+    output::runtime()?.block_on(stream::run(connection, &request, reconnect, &output, &mut notes))
 }
 
 /// Standard input, if events come from there: unless it is a character device, such as a terminal or `/dev/null`.

@@ -51,7 +51,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .init();
     }
     let result = match command {
-        Command::Getevents(arguments) => getevents::run(&connection, arguments),
+        Command::Getevents(arguments) => getevents::run(&connection, &arguments),
         Command::Status => status::run(&connection),
         Command::Version(arguments) => version::run(&connection, arguments),
         Command::Completion { shell } => cli::completion(shell),

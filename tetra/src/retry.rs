@@ -55,8 +55,8 @@ pub async fn retry<T>(backoff: Backoff, mut attempt: impl AsyncFnMut() -> Result
 
 /// `wait`, give or take a fifth, so that many clients do not come back at the same moment.
 fn varied(wait: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 1000;
-    wait.mul_f64(0.8 + 0.4 * random as f64 / 1000.0)
+    let random = RandomState::new().hash_one(0) as u32;
+    wait.mul_f64(0.8 + 0.4 * f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

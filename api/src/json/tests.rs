@@ -582,7 +582,7 @@ fn escapes_at_every_position() {
     for special in ['"', '\\', '\0', '\u{1f}', '\n'] {
         for at in 0..20 {
             let mut binary = " !#[]^\u{7f}é".repeat(2);
-            let at = (at..).find(|&at| binary.is_char_boundary(at)).unwrap();
+            let at = binary.ceil_char_boundary(at);
             binary.insert(at, special);
             let mut out = Vec::new();
             write(

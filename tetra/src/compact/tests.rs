@@ -1,5 +1,7 @@
 //! Lines of every type of event. Events are given as JSON, escape characters are shown as `␛`, ends of lines as `⏎`.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them so")]
+
 mod hostile;
 mod kprobes;
 
@@ -68,22 +70,31 @@ fn exec() {
             ␛[34m🚀 process␛[0m ␛[32m␛[0m ␛[35m"/my tool"␛[0m ␛[36mnaïve␛[0m⏎
         "#]],
     );
-    check(r#"{"process_exec":{"parent":{"binary":"/bin/sh"}}}"#, &expect![[r#"
+    check(
+        r#"{"process_exec":{"parent":{"binary":"/bin/sh"}}}"#,
+        &expect![[r#"
         error: an event without a process has no compact form: keep the field `process`, or use -o json
         error: an event without a process has no compact form: keep the field `process`, or use -o json
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn exit() {
-    check(&event("process_exit", r#""status":1"#), &expect![[r#"
+    check(
+        &event("process_exit", r#""status":1"#),
+        &expect![[r#"
         💥 exit    node-a /usr/bin/curl  1⏎
         ␛[34m💥 exit   ␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m ␛[36m␛[0m ␛[31m1␛[0m⏎
-    "#]]);
-    check(&event("process_exit", r#""signal":"SIGKILL","status":0"#), &expect![[r#"
+    "#]],
+    );
+    check(
+        &event("process_exit", r#""signal":"SIGKILL","status":0"#),
+        &expect![[r#"
         💥 exit    node-a /usr/bin/curl  SIGKILL⏎
         ␛[34m💥 exit   ␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m ␛[36m␛[0m ␛[31mSIGKILL␛[0m⏎
-    "#]]);
+    "#]],
+    );
     check(
         r#"{"process_exit":{"process":{"binary":"/bin/sleep","arguments":"1 2","pod":{"namespace":"a","name":"b"}}}}"#,
         &expect![[r#"
@@ -101,19 +112,28 @@ fn privileged_processes_are_marked() {
                 "cap":{{"effective":[{effective}]}}}}}},"node_name":"n"}}"#
         )
     };
-    check(&exec("-u", r#""CAP_SYS_ADMIN""#), &expect![[r#"
+    check(
+        &exec("-u", r#""CAP_SYS_ADMIN""#),
+        &expect![[r#"
         🚀 process n /bin/id -u                                                                                 🛑 CAP_SYS_ADMIN⏎
         ␛[34m🚀 process␛[0m ␛[32mn␛[0m ␛[35m/bin/id␛[0m ␛[36m-u␛[0m                                    ␛[35m🛑 CAP_SYS_ADMIN␛[0m⏎
-    "#]]);
-    check(&exec("-u", r#""CAP_CHOWN","CAP_BPF""#), &expect![[r#"
+    "#]],
+    );
+    check(
+        &exec("-u", r#""CAP_CHOWN","CAP_BPF""#),
+        &expect![[r#"
         🚀 process n /bin/id -u⏎
         ␛[34m🚀 process␛[0m ␛[32mn␛[0m ␛[35m/bin/id␛[0m ␛[36m-u␛[0m⏎
-    "#]]);
+    "#]],
+    );
     // A line that is too long for the column.
-    check(&exec(&"x".repeat(110), r#""CAP_CHOWN","CAP_SYS_ADMIN""#), &expect![[r#"
+    check(
+        &exec(&"x".repeat(110), r#""CAP_CHOWN","CAP_SYS_ADMIN""#),
+        &expect![[r#"
         🚀 process n /bin/id xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx 🛑 CAP_SYS_ADMIN⏎
         ␛[34m🚀 process␛[0m ␛[32mn␛[0m ␛[35m/bin/id␛[0m ␛[36mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx␛[0m ␛[35m🛑 CAP_SYS_ADMIN␛[0m⏎
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -131,10 +151,13 @@ fn tracepoints() {
             &format!(r#""subsys":"raw_syscalls","event":"sys_enter","args":[{args}]"#),
         )
     };
-    check(&enter(""), &expect![[r#"
+    check(
+        &enter(""),
+        &expect![[r#"
         ☎  syscall node-a /usr/bin/curl unknown⏎
         ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m unknown⏎
-    "#]]);
+    "#]],
+    );
     check(
         &enter(r#"{"syscall_id":{"id":59,"abi":"x64"}},{"size_arg":"4096"},{"size_arg":"18446744073709551615"}"#),
         &expect![[r#"
@@ -149,10 +172,13 @@ fn tracepoints() {
             ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m close(unsigned int fd=7)⏎
         "#]],
     );
-    check(&enter(r#"{"long_arg":"39"}"#), &expect![[r#"
+    check(
+        &enter(r#"{"long_arg":"39"}"#),
+        &expect![[r#"
         ☎  syscall node-a /usr/bin/curl getpid()⏎
         ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m getpid()⏎
-    "#]]);
+    "#]],
+    );
     check(
         &enter(r#"{"syscall_id":{"id":4,"abi":"i386"}},{"size_arg":"7"}"#),
         &expect![[r#"
@@ -160,14 +186,20 @@ fn tracepoints() {
             ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m i386/write⏎
         "#]],
     );
-    check(&enter(r#"{"syscall_id":{"id":9999,"abi":"x64"}}"#), &expect![[r#"
+    check(
+        &enter(r#"{"syscall_id":{"id":9999,"abi":"x64"}}"#),
+        &expect![[r#"
         ☎  syscall node-a /usr/bin/curl unknown⏎
         ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m unknown⏎
-    "#]]);
-    check(&enter(r#"{"syscall_id":{"id":4,"abi":"\u001b[2J"}}"#), &expect![[r#"
+    "#]],
+    );
+    check(
+        &enter(r#"{"syscall_id":{"id":4,"abi":"\u001b[2J"}}"#),
+        &expect![[r#"
         ☎  syscall node-a /usr/bin/curl unknown⏎
         ␛[34m☎  syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m unknown⏎
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -265,22 +297,34 @@ fn loader() {
 fn events_without_a_process() {
     let throttle =
         |kind: &str| format!(r#"{{"process_throttle":{{"type":"{kind}","cgroup":"demo.scope"}},"node_name":"n"}}"#);
-    check(&throttle("THROTTLE_START"), &expect![[r#"
+    check(
+        &throttle("THROTTLE_START"),
+        &expect![[r#"
         🧬 throttle START demo.scope⏎
         ␛[31m🧬 throttle␛[0m ␛[31mSTART␛[0m ␛[36mdemo.scope␛[0m⏎
-    "#]]);
-    check(&throttle("THROTTLE_STOP"), &expect![[r#"
+    "#]],
+    );
+    check(
+        &throttle("THROTTLE_STOP"),
+        &expect![[r#"
         🧬 throttle STOP  demo.scope⏎
         ␛[31m🧬 throttle␛[0m ␛[32mSTOP ␛[0m ␛[36mdemo.scope␛[0m⏎
-    "#]]);
-    check(&throttle("THROTTLE_UNKNOWN"), &expect![[r#"
+    "#]],
+    );
+    check(
+        &throttle("THROTTLE_UNKNOWN"),
+        &expect![[r#"
         🧬 throttle UNKNOWN demo.scope⏎
         ␛[31m🧬 throttle␛[0m UNKNOWN ␛[36mdemo.scope␛[0m⏎
-    "#]]);
-    check(r#"{"test":{"arg0":"1"},"node_name":"n"}"#, &expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"test":{"arg0":"1"},"node_name":"n"}"#,
+        &expect![[r#"
         TEST EVENT⏎
         TEST EVENT⏎
-    "#]]);
+    "#]],
+    );
     check(
         r#"{"rate_limit_info":{"number_of_dropped_process_events":"318"}}"#,
         &expect![[r#"
@@ -288,10 +332,13 @@ fn events_without_a_process() {
             error: 318 events were dropped by the agent's export rate limit
         "#]],
     );
-    check(r#"{"node_name":"n"}"#, &expect![[r#"
+    check(
+        r#"{"node_name":"n"}"#,
+        &expect![[r#"
         error: an event of a type unknown to this version has no compact form: use -o json, or a newer tetra
         error: an event of a type unknown to this version has no compact form: use -o json, or a newer tetra
-    "#]]);
+    "#]],
+    );
     for kind in [
         "exec",
         "exit",
@@ -325,14 +372,16 @@ fn options() {
     expect![[r#"
         2031-02-03T04:05:06.500000000Z 🔒 LSM      /bin/a file_open⏎
         2031-02-03T04:05:06.000000000Z ❓ syscall  /bin/a f⏎
-    "#]].assert_eq(&(lines(options, event) + &lines(options, stack)));
+    "#]]
+    .assert_eq(&(lines(options, event) + &lines(options, stack)));
     expect![[r#"
         2031-02-03T04:05:06.500000000Z 🔒 LSM      /bin/a file_open⏎
            /b md5:1⏎
         ❓ syscall  /bin/a f⏎
         Kernel:⏎
            0x0: f+0x0⏎
-    "#]].assert_eq(
+    "#]]
+    .assert_eq(
         &(lines(
             Options {
                 timestamps: true,

@@ -32,6 +32,11 @@ pub enum Format {
 
 /// Flags of `tetra getevents`.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent of each other")]
+#[expect(
+    clippy::doc_markdown,
+    reason = "what documents a flag is its help text, shown as it stands"
+)]
 pub struct Arguments {
     /// Form of the events
     #[arg(short, long, value_enum, default_value = "json")]

@@ -27,29 +27,20 @@ fn files() {
             📝 write   node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
             📝 write   node-a /usr/bin/curl  ⏎
             📝 write   node-a /usr/bin/curl  ⏎
-        "#][r#"
-            📝 write   node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-        "#][r#"
-            📝 write   node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-        "#][r#"
-            📝 write   node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-            📝 write   node-a /usr/bin/curl  ⏎
-        "#]].assert_eq(&shown);
+        "#]]
+        .assert_eq(&shown);
     }
     expect![[r#"
         📚 read    node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
         📚 read    node-a /usr/bin/curl  ⏎
         📚 read    node-a /usr/bin/curl  ⏎
-    "#]].assert_eq(&plain("__x64_sys_read", &write));
+    "#]]
+    .assert_eq(&plain("__x64_sys_read", &write));
     expect![[r#"
         📬 open    node-a /usr/bin/curl "/a b"⏎
         📬 open    node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&plain(
+    "#]]
+    .assert_eq(&plain(
         "fd_install",
         &[r#"{"int_arg":3},{"file_arg":{"path":"/a b"}}"#, ""],
     ));
@@ -65,11 +56,13 @@ fn files() {
         📬️ open    node-a /usr/bin/curl "/etc/bad\nfile"⏎
         📬️ open    node-a /usr/bin/curl ⏎
         📬️ open    node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&(plain("sys_openat", &open) + &plain("__x64_sys_open", &open)));
+    "#]]
+    .assert_eq(&(plain("sys_openat", &open) + &plain("__x64_sys_open", &open)));
     expect![[r#"
         📪 close   node-a /usr/bin/curl /etc/passwd⏎
         📪 close   node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&plain("__x64_sys_close", &[write[0], ""]));
+    "#]]
+    .assert_eq(&plain("__x64_sys_close", &[write[0], ""]));
     let two = [
         r#"{"string_arg":"/dev/sda"},{"string_arg":"/mnt"}"#,
         r#"{"string_arg":"/dev/sda"}"#,
@@ -82,7 +75,8 @@ fn files() {
         💾 pivot_root node-a /usr/bin/curl /dev/sda /mnt⏎
         💾 pivot_root node-a /usr/bin/curl /dev/sda ⏎
         💾 pivot_root node-a /usr/bin/curl  ⏎
-    "#]].assert_eq(&(plain("__x64_sys_mount", &two) + &plain("__x64_sys_pivot_root", &two)));
+    "#]]
+    .assert_eq(&(plain("__x64_sys_mount", &two) + &plain("__x64_sys_pivot_root", &two)));
 }
 
 #[test]
@@ -91,14 +85,16 @@ fn processes() {
         🔑 setuid  node-a /usr/bin/curl 0⏎
         🔑 setuid  node-a /usr/bin/curl -1⏎
         🔑 setuid  node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&plain(
+    "#]]
+    .assert_eq(&plain(
         "__x64_sys_setuid",
         &[r#"{"int_arg":0}"#, r#"{"int_arg":-1}"#, ""],
     ));
     expect![[r#"
         ⏰ clock_settime node-a /usr/bin/curl⏎
         🔧 proc_exec_connector node-a /usr/bin/curl⏎
-    "#]].assert_eq(&(plain("__x64_sys_clock_settime", &[""]) + &plain("proc_exec_connector", &[""])));
+    "#]]
+    .assert_eq(&(plain("__x64_sys_clock_settime", &[""]) + &plain("proc_exec_connector", &[""])));
     let kinds = [
         0,
         0x80,
@@ -123,10 +119,12 @@ fn processes() {
         🔧 setns   node-a /usr/bin/curl pid⏎
         🔧 setns   node-a /usr/bin/curl net⏎
         🔧 setns   node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&plain("__x64_sys_setns", &args.each_ref().map(String::as_str)));
+    "#]]
+    .assert_eq(&plain("__x64_sys_setns", &args.each_ref().map(String::as_str)));
     expect![[r#"
         🔧 setns   node-a /usr/bin/curl ⏎
-    "#]].assert_eq(&plain("__x64_sys_setns", &[""]));
+    "#]]
+    .assert_eq(&plain("__x64_sys_setns", &[""]));
 }
 
 #[test]
@@ -143,7 +141,8 @@ fn sockets() {
         📤 sendmsg node-a /usr/bin/curl tcp 10.9.8.7:40112 -> ::1:8443 bytes 512⏎
         📤 sendmsg node-a /usr/bin/curl tcp 10.9.8.7:40112 -> ::1:8443 bytes 0⏎
         📤 sendmsg node-a /usr/bin/curl  bytes 0⏎
-    "#]].assert_eq(&(shown + &plain("tcp_sendmsg", &[&sent, sock, ""])));
+    "#]]
+    .assert_eq(&(shown + &plain("tcp_sendmsg", &[&sent, sock, ""])));
 }
 
 #[test]
@@ -162,7 +161,7 @@ fn bpf() {
         🗺 bpf_map_create node-a /usr/bin/curl BPF_MAP_TYPE_HASH m key size 8 value size 4 max entries 1024⏎
         🗺 bpf_map_create node-a /usr/bin/curl ⏎
     "#]]
-        .assert_eq(&(shown + &plain("security_bpf_map_alloc", &[map]) + &plain("security_bpf_map_create", &[map, ""])));
+    .assert_eq(&(shown + &plain("security_bpf_map_alloc", &[map]) + &plain("security_bpf_map_create", &[map, ""])));
 }
 
 #[test]
@@ -174,7 +173,8 @@ fn security_hooks() {
         📚 read    node-a /usr/bin/curl /etc/hosts⏎
         ❓ security_file_permission node-a /usr/bin/curl /etc/hosts⏎
         ❓ security_file_permission node-a /usr/bin/curl ⏎
-    "#]].assert_eq(
+    "#]]
+    .assert_eq(
         &(plain("security_file_permission", &access.each_ref().map(String::as_str))
             + &plain("security_file_permission", &[""])),
     );
@@ -187,7 +187,8 @@ fn security_hooks() {
         📝 mmap-   node-a /usr/bin/curl /etc/hosts⏎
         ❓ security_mmap_file node-a /usr/bin/curl /etc/hosts⏎
         ❓ security_mmap_file node-a /usr/bin/curl ⏎
-    "#]].assert_eq(
+    "#]]
+    .assert_eq(
         &(plain("security_mmap_file", &protection.each_ref().map(String::as_str))
             + &plain("security_mmap_file", &[&file(""), ""])),
     );
@@ -197,9 +198,8 @@ fn security_hooks() {
         ❓ security_path_truncate node-a /usr/bin/curl ⏎
         📝 truncate node-a /usr/bin/curl /etc/hosts⏎
         ❓ security_file_truncate node-a /usr/bin/curl ⏎
-    "#]].assert_eq(
-        &(plain("security_path_truncate", &[path, ""]) + &plain("security_file_truncate", &[&file(""), ""])),
-    );
+    "#]]
+    .assert_eq(&(plain("security_path_truncate", &[path, ""]) + &plain("security_file_truncate", &[&file(""), ""])));
 }
 
 #[test]
@@ -208,31 +208,42 @@ fn other_functions() {
         ❓ syscall node-a /usr/bin/curl __x64_sys_ptrace⏎
         ❓ syscall node-a /usr/bin/curl commit_creds⏎
         ❓ syscall node-a /usr/bin/curl ⏎
-    "#]].assert_eq(
-        &(plain("__x64_sys_ptrace", &[""]) + &plain("commit_creds", &[r#"{"int_arg":1}"#]) + &plain("", &[""])),
-    );
+    "#]]
+    .assert_eq(&(plain("__x64_sys_ptrace", &[""]) + &plain("commit_creds", &[r#"{"int_arg":1}"#]) + &plain("", &[""])));
 }
 
 #[test]
 fn colours() {
     let file = r#"{"file_arg":{"path":"/etc/passwd"}},{"bytes_arg":"aGk="},{"size_arg":"1234"}"#;
     let sock = r#"{"sock_arg":{"saddr":"10.9.8.7","daddr":"::1","sport":40112,"dport":8443}},{"int_arg":512}"#;
-    check(&kprobe("sys_write", file), &expect![[r#"
+    check(
+        &kprobe("sys_write", file),
+        &expect![[r#"
         📝 write   node-a /usr/bin/curl /etc/passwd 1234 bytes⏎
         ␛[34m📝 write  ␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m ␛[36m/etc/passwd␛[0m ␛[36m1234 bytes␛[0m⏎
-    "#]]);
-    check(&kprobe("sys_write", ""), &expect![[r#"
+    "#]],
+    );
+    check(
+        &kprobe("sys_write", ""),
+        &expect![[r#"
         📝 write   node-a /usr/bin/curl  ⏎
         ␛[34m📝 write  ␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m  ⏎
-    "#]]);
-    check(&kprobe("tcp_sendmsg", sock), &expect![[r#"
+    "#]],
+    );
+    check(
+        &kprobe("tcp_sendmsg", sock),
+        &expect![[r#"
         📤 sendmsg node-a /usr/bin/curl tcp 10.9.8.7:40112 -> ::1:8443 bytes 512⏎
         ␛[34m📤 sendmsg␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m ␛[36mtcp 10.9.8.7:40112 -> ::1:8443␛[0m bytes 512⏎
-    "#]]);
-    check(&kprobe("unheard_of", ""), &expect![[r#"
+    "#]],
+    );
+    check(
+        &kprobe("unheard_of", ""),
+        &expect![[r#"
         ❓ syscall node-a /usr/bin/curl unheard_of⏎
         ␛[34m❓ syscall␛[0m ␛[32mnode-a␛[0m ␛[35m/usr/bin/curl␛[0m unheard_of⏎
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
