@@ -1,0 +1,33 @@
+//! What observes: kernel programs in the kernel, the ring buffer they write to, and the loop that reads it.
+//!
+//! [`Observer::start`] loads, tests and attaches the programs and scans `/proc`; [`Observer::run`] reads the ring on the
+//! calling thread, builds events and hands them to a [`Sink`](crate::sink::Sink) until [`Stop::stop`] is called.
+//!
+//! Promises: nothing stays in the kernel when an [`Observer`] is dropped; every event that the kernel programs made is
+//! either handed to the sink or counted in [`Stats`]. Leaves out: policies, files, clients.
+//!
+//! ```no_run
+//! # fn demo(sink: &mut dyn tetragon::sink::Sink) -> Result<(), tetragon::observer::Error> {
+//! use tetragon::observer::{Observer, Options, Stop};
+//!
+//! let stop = Stop::new()?;
+//! let observer = Observer::start(Options::default())?;
+//! let stats = observer.stats_handle();
+//! // Elsewhere, on a signal: `stop.clone().stop()`.
+//! let total = observer.run(sink, &stop)?;
+//! assert_eq!(stats.read().received, total.received);
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod options;
+mod run;
+mod stats;
+mod stop;
+
+pub use error::Error;
+pub use options::{Options, Redact};
+pub use run::Observer;
+pub use stats::{OpStats, Stats, StatsHandle};
+pub use stop::Stop;
