@@ -2,5 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod container;
 pub mod observer;
+pub mod process;
+pub mod record;
 pub mod sink;
+pub mod text;
+pub mod users;

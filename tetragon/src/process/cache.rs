@@ -1,0 +1,261 @@
+//! The cache itself: a table of images and an index by identity.
+
+use std::collections::HashMap;
+
+use ebpf_abi::map::ProcessKey;
+use tetragon_api::v1::Process;
+
+use super::dead::Dead;
+
+/// Smallest capacity.
+const SMALLEST: usize = 16;
+
+/// Place of an image in the cache. Valid until the next insertion or removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(u32);
+
+/// Images by identity.
+#[derive(Debug)]
+pub struct Cache {
+    capacity: usize,
+    /// Whether an ended image keeps its parent as long as it has children itself: then chains stay whole.
+    chains: bool,
+    index: HashMap<ProcessKey, Slot>,
+    images: Vec<Option<Image>>,
+    free: Vec<Slot>,
+    dead: Dead,
+    /// Where the search for an image to evict goes on.
+    hand: usize,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Image {
+    key: ProcessKey,
+    parent: ProcessKey,
+    process: Process,
+    alive: bool,
+    /// Images that hold this one as their parent.
+    children: u32,
+    holds_parent: bool,
+    /// Asked for since the hand last passed.
+    used: bool,
+    /// Round of garbage collection in which it was put among the dead, if it is one of them.
+    died: Option<u64>,
+}
+
+impl Image {
+    fn references(&self) -> u32 {
+        self.children.saturating_add(self.alive.into())
+    }
+}
+
+impl Cache {
+    /// Room for `capacity` images, at least 16. With `chains`, ancestors are kept as long as a descendant lives.
+    pub fn new(capacity: usize, chains: bool) -> Self {
+        Self {
+            capacity: capacity.max(SMALLEST),
+            chains,
+            index: HashMap::new(),
+            images: Vec::new(),
+            free: Vec::new(),
+            dead: Dead::default(),
+            hand: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Adds a living image, which holds its parent from now on. One of the same identity is replaced.
+    pub fn insert(&mut self, key: ProcessKey, parent: ProcessKey, process: Process) -> Slot {
+        if let Some(&slot) = self.index.get(&key) {
+            self.remove(slot);
+        }
+        if self.index.len() >= self.capacity {
+            self.evict(parent);
+        }
+        let holds_parent = parent != key && self.refer(parent);
+        let image = Image {
+            key,
+            parent,
+            process,
+            alive: true,
+            children: 0,
+            holds_parent,
+            used: true,
+            died: None,
+        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.images.push(None);
+            Slot(self.images.len() as u32 - 1)
+        });
+        self.images[slot.0 as usize] = Some(image);
+        self.index.insert(key, slot);
+        slot
+    }
+
+    /// The image `key`, if it is known.
+    pub fn find(&mut self, key: ProcessKey) -> Option<Slot> {
+        let slot = *self.index.get(&key)?;
+        self.image_mut(slot)?.used = true;
+        Some(slot)
+    }
+
+    /// Identity of the parent of `slot`.
+    pub fn parent(&self, slot: Slot) -> Option<ProcessKey> {
+        self.image(slot).map(|image| image.parent)
+    }
+
+    /// The process in `slot`.
+    pub fn process(&self, slot: Slot) -> Option<&Process> {
+        self.image(slot).map(|image| &image.process)
+    }
+
+    /// Takes the process out of `slot`, its number of references filled in, until [`Self::give_back`].
+    pub fn lend(&mut self, slot: Slot) -> Option<Process> {
+        let image = self.image_mut(slot)?;
+        let mut process = std::mem::take(&mut image.process);
+        process.refcnt = image.references();
+        Some(process)
+    }
+
+    /// Puts back what [`Self::lend`] took.
+    pub fn give_back(&mut self, slot: Slot, process: Process) {
+        if let Some(image) = self.image_mut(slot) {
+            image.process = process;
+        }
+    }
+
+    /// Notes that `slot` has exited or gave way to another image.
+    pub fn end(&mut self, slot: Slot) {
+        let chains = self.chains;
+        let Some(image) = self.image_mut(slot) else { return };
+        if !std::mem::take(&mut image.alive) {
+            return;
+        }
+        let (parent, children) = (image.parent, image.children);
+        let lets_go = (!chains || children == 0) && std::mem::take(&mut image.holds_parent);
+        if children == 0 {
+            self.die(slot);
+        }
+        if lets_go {
+            self.unrefer(parent);
+        }
+    }
+
+    /// Drops `slot` at once if it has ended and nobody refers to it: for an image that gave way to another before
+    /// anything could happen in it.
+    pub fn forget(&mut self, slot: Slot) {
+        if self.image(slot).is_some_and(|image| image.references() == 0) {
+            self.remove(slot);
+        }
+    }
+
+    /// One round of garbage collection: drops what died before the last round.
+    pub fn collect(&mut self) {
+        self.dead.tick();
+        while let Some((slot, died)) = self.dead.ripe() {
+            self.bury(slot, died);
+        }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Images that were dropped although somebody may have asked for them, because the cache was full.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    fn image(&self, slot: Slot) -> Option<&Image> {
+        self.images.get(slot.0 as usize)?.as_ref()
+    }
+
+    fn image_mut(&mut self, slot: Slot) -> Option<&mut Image> {
+        self.images.get_mut(slot.0 as usize)?.as_mut()
+    }
+
+    /// Adds a reference; whether there was something to refer to.
+    fn refer(&mut self, key: ProcessKey) -> bool {
+        let Some(slot) = self.find(key) else { return false };
+        let Some(image) = self.image_mut(slot) else {
+            return false;
+        };
+        image.children = image.children.saturating_add(1);
+        image.died = None;
+        true
+    }
+
+    /// Takes a reference away, and those that fall with it.
+    fn unrefer(&mut self, key: ProcessKey) {
+        let mut next = Some(key);
+        while let Some(key) = next.take() {
+            let Some(&slot) = self.index.get(&key) else { return };
+            let Some(image) = self.image_mut(slot) else { return };
+            // Nothing to take when it was evicted and inserted anew.
+            image.children = image.children.saturating_sub(1);
+            if image.references() == 0 {
+                next = std::mem::take(&mut image.holds_parent).then_some(image.parent);
+                self.die(slot);
+            }
+        }
+    }
+
+    /// Nobody refers to `slot` any more.
+    fn die(&mut self, slot: Slot) {
+        let round = self.dead.push(slot);
+        if let Some(image) = self.image_mut(slot) {
+            image.died = Some(round);
+        }
+        if let Some((slot, died)) = self.dead.surplus() {
+            self.bury(slot, died);
+        }
+    }
+
+    /// Drops `slot` if it has been dead since round `died`; whether it was.
+    fn bury(&mut self, slot: Slot, died: u64) -> bool {
+        let dead = self.image(slot).is_some_and(|image| image.died == Some(died));
+        if dead {
+            self.remove(slot);
+        }
+        dead
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let Some(image) = self.images.get_mut(slot.0 as usize).and_then(Option::take) else {
+            return;
+        };
+        self.index.remove(&image.key);
+        self.free.push(slot);
+        if image.holds_parent {
+            self.unrefer(image.parent);
+        }
+    }
+
+    /// Makes room for one: the longest dead, else one that was not asked for since the hand last passed. Spares
+    /// `needed` and the kernel's own process.
+    fn evict(&mut self, needed: ProcessKey) {
+        while let Some((slot, died)) = self.dead.oldest() {
+            if self.bury(slot, died) {
+                return;
+            }
+        }
+        for _ in 0..2 * self.images.len() {
+            self.hand = (self.hand + 1) % self.images.len();
+            let slot = Slot(self.hand as u32);
+            let Some(image) = self.image_mut(slot) else { continue };
+            if image.key == needed || image.key == ProcessKey::KERNEL || std::mem::take(&mut image.used) {
+                continue;
+            }
+            self.evicted += 1;
+            self.remove(slot);
+            return;
+        }
+    }
+}
