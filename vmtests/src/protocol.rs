@@ -42,6 +42,9 @@ pub struct Plan {
     pub watchdog_s: u64,
     /// Send raw ring buffer records of the cases that record them ([`Event::Blob`]).
     pub record: bool,
+    /// Whether somebody sits at the console: when not, [`Mode::Demo`] ends after its workload instead of giving a shell.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 /// Kinds of runs.
