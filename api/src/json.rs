@@ -52,6 +52,20 @@ mod sealed {
 #[error(transparent)]
 pub struct ParseError(#[from] serde_json::Error);
 
+impl ParseError {
+    /// The same about text that is one line of many, whose number the caller knows: with the column alone, if any.
+    pub fn in_line(&self) -> String {
+        let Self(error) = self;
+        let text = error.to_string();
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        match (text.strip_suffix(&position), error.column()) {
+            (Some(reason), 0) => reason.to_owned(),
+            (Some(reason), column) => format!("{reason} at column {column}"),
+            (None, _) => text,
+        }
+    }
+}
+
 /// Appends `event` as one line, newline included.
 pub fn write_event(event: &v1::GetEventsResponse, out: &mut Vec<u8>) {
     write(event, out);

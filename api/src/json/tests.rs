@@ -487,6 +487,26 @@ fn input_that_is_refused() {
 }
 
 #[test]
+fn errors_in_one_line_of_many_have_a_column() {
+    let error = |line| parse_event(line).unwrap_err().in_line();
+    assert_eq!(
+        error("[]"),
+        "invalid type: sequence, expected an object (GetEventsResponse)"
+    );
+    assert_eq!(error("{} x"), "trailing characters at column 4");
+    assert_eq!(
+        error(r#"{"process_exec":{"process":{"pid":-1}}}"#),
+        "-1 is out of range for `pid` at column 36"
+    );
+    assert_eq!(
+        parse::<GetEventsResponse>("{\n\"nod\":1}", Unknown::Reject)
+            .unwrap_err()
+            .in_line(),
+        "unknown field `nod` in GetEventsResponse at column 5"
+    );
+}
+
+#[test]
 fn objects_one_after_another() {
     let filters: Vec<Filter> = parse_all("{\"pid\":[1]}{\"pid\":[2]}\n {} \n", Unknown::Reject).unwrap();
     assert_eq!(
