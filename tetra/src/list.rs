@@ -21,9 +21,11 @@ pub fn split(text: &str) -> Vec<String> {
     elements
 }
 
-/// The elements of all of `texts`: those of a flag that was given several times.
+/// The elements of all of `texts`: those of a flag that was given several times. An empty text has none, so that
+/// `--namespace "$NAMESPACE"` asks for nothing when the variable is empty.
 pub fn join(texts: &[String]) -> Vec<String> {
-    texts.iter().flat_map(|text| split(text)).collect()
+    let given = texts.iter().filter(|text| !text.is_empty());
+    given.flat_map(|text| split(text)).collect()
 }
 
 #[cfg(test)]
@@ -44,5 +46,6 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(split(text), expected, "{text}");
         }
+        assert_eq!(join(&["a,b".into(), String::new(), "c".into()]), ["a", "b", "c"]);
     }
 }

@@ -127,11 +127,10 @@ impl Arguments {
         ];
         let field_filters = fields
             .into_iter()
+            .map(|(paths, action)| (list::join(paths), action))
             .filter(|(paths, _)| !paths.is_empty())
             .map(|(paths, action)| FieldFilter {
-                fields: Some(FieldMask {
-                    paths: list::join(paths),
-                }),
+                fields: Some(FieldMask { paths }),
                 action: action.into(),
                 ..FieldFilter::default()
             });
