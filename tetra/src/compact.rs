@@ -13,7 +13,7 @@
 //! - What Tetragon never quotes (names of pods, functions, capabilities, …) is quoted as soon as it contains something
 //!   that is not printable, so that no event, whoever made it, writes control sequences to a terminal.
 //!
-//! An event's line comes from one declarative table a kind: [`kprobes`] for kernel functions, `event` for the rest.
+//! An event's line comes from one declarative table a kind: `kprobes` for kernel functions, `event` for the rest.
 
 mod colour;
 mod event;
@@ -63,7 +63,7 @@ pub enum Error {
         dropped: u64,
     },
     /// A type of event that this version does not know.
-    #[error("an event of a type unknown to this version has no compact form: use -o json, or a newer tetra")]
+    #[error("an event of a type that this version does not know: use a newer tetra")]
     UnknownType,
 }
 

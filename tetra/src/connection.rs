@@ -1,7 +1,7 @@
 //! The way to the agent: its address, the channel, calls that answer once, and what to say when nobody does.
 //!
 //! The address is the one given, else the one that the agent left in its information file, else `localhost:54321`.
-//! [`Connection::channel`] is the one place where a channel is made, and where encryption would be set up.
+//! `Connection::channel` is the one place where a channel is made, and where encryption would be set up.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,10 @@ use crate::retry::{Backoff, retry};
 pub const INFO_FILE: &str = "/var/run/tetragon/tetragon-info.json";
 /// Where an agent without configuration listens.
 pub const DEFAULT_ADDRESS: &str = "localhost:54321";
+
+/// After this long without a word, ask whether the agent's machine is still there: a stream of events may be silent
+/// for days, and one whose other end is gone would be for ever.
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// Client of the agent's main service.
 pub type Client = FineGuidanceSensorsClient<Channel>;
@@ -65,7 +69,8 @@ impl Connection {
     fn channel(&self, address: &str) -> anyhow::Result<Channel> {
         let invalid = || format!("server address {address:?}: give host:port or unix:///path");
         let endpoint = Endpoint::from_shared(uri(address).with_context(invalid)?).with_context(invalid)?;
-        Ok(endpoint.connect_timeout(self.timeout).connect_lazy())
+        let endpoint = endpoint.connect_timeout(self.timeout).tcp_keepalive(Some(KEEPALIVE));
+        Ok(endpoint.connect_lazy())
     }
 
     /// The answer to one call, within the time allowed, tried again as often as allowed. `operation` names the call in
@@ -140,12 +145,18 @@ pub(crate) fn explain(operation: &str, address: &str, status: &Status) -> anyhow
     while let Some(deeper) = cause.and_then(std::error::Error::source) {
         cause = Some(deeper);
     }
-    let Some(cause) = cause.filter(|_| status.code() == Code::Unavailable) else {
-        return anyhow!(
-            "{operation}: agent at {address}: {} ({:?})",
-            status.message(),
-            status.code()
-        );
+    let cause = match (cause, status.code()) {
+        (Some(cause), Code::Unavailable) => cause,
+        (Some(cause), _) => return anyhow!("{operation}: lost the connection to the agent at {address}: {cause}"),
+        (None, code) => {
+            let advice = if code == Code::OutOfRange {
+                "; see --max-recv-size"
+            } else {
+                ""
+            };
+            let message = status.message();
+            return anyhow!("{operation}: agent at {address}: {message} ({code:?}){advice}");
+        }
     };
     let denied = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
     let advice = if cause.downcast_ref::<std::io::Error>().is_some_and(denied) {

@@ -335,8 +335,8 @@ fn events_without_a_process() {
     check(
         r#"{"node_name":"n"}"#,
         &expect![[r#"
-        error: an event of a type unknown to this version has no compact form: use -o json, or a newer tetra
-        error: an event of a type unknown to this version has no compact form: use -o json, or a newer tetra
+        error: an event of a type that this version does not know: use a newer tetra
+        error: an event of a type that this version does not know: use a newer tetra
     "#]],
     );
     for kind in [

@@ -130,5 +130,5 @@ pub fn run(
 
 fn parse(line: &[u8]) -> Result<tetragon_api::v1::GetEventsResponse, String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
-    json::parse_event(text).map_err(|error| error.to_string())
+    json::parse_event(text).map_err(|error| error.in_line())
 }

@@ -40,7 +40,10 @@ pub async fn run(
         // Found anew each time: an agent that was started again may listen elsewhere.
         let address = connection.address();
         let client = connection.client(&address)?;
-        let error = match follow(connection, client, request, output, notes).await {
+        let end = follow(connection, client, request, output, notes).await;
+        // Before anything is said about the end.
+        output.lock().await.flush()?;
+        let error = match end {
             Ok(()) if reconnect.is_none() => return Ok(()),
             Ok(()) => "the agent ended the stream".to_owned(),
             Err(Failure::Write(error)) => return Err(error.into()),
@@ -56,6 +59,7 @@ pub async fn run(
     }
 }
 
+/// Prints events until the stream ends. What has been printed is not all handed over then.
 async fn follow(
     connection: &Connection,
     client: Client,
@@ -84,5 +88,5 @@ async fn follow(
             notes.unprintable("getevents", error);
         }
     }
-    Ok(output.lock().await.flush()?)
+    Ok(())
 }
