@@ -6,6 +6,7 @@ use tetragon_api::filter::fields::FieldFilters;
 use tetragon_api::filter::{Captured, Filters};
 use tetragon_api::json::{self, Json, Unknown};
 use tetragon_api::v1::{EventType, FieldFilter, Filter, RedactionFilter};
+use tracing::metadata::LevelFilter;
 
 use super::environment::Environment;
 use super::flags::{self, Flags};
@@ -134,7 +135,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         health_server_address,
         health_server_interval: _,
     } = server;
-    let addresses = Address::listeners(&server_address, &run_dir)
+    let addresses = Address::parse(&server_address)
         .map_err(|reason| sources.error("server-address", format!("{server_address:?}: {reason}")))?;
     let health = health::Options::from_address(&health_server_address)
         .map_err(|reason| sources.error("health-server-address", format!("{health_server_address:?}: {reason}")))?;
@@ -177,12 +178,12 @@ fn log(flags: &flags::Logging, sources: &Sources) -> Result<logging::Options, Er
         log_format,
         log_file,
     } = flags;
-    let level = log_level.parse();
-    let level = level.map_err(|reason: String| sources.error("log-level", format!("{log_level:?}: {reason}")))?;
-    let format = log_format.parse();
-    let format = format.map_err(|reason: String| sources.error("log-format", format!("{log_format:?}: {reason}")))?;
+    let level = logging::parse_level(log_level)
+        .map_err(|reason| sources.error("log-level", format!("{log_level:?}: {reason}")))?;
+    let format = logging::Format::parse(log_format)
+        .map_err(|reason| sources.error("log-format", format!("{log_format:?}: {reason}")))?;
     Ok(logging::Options {
-        level: if *debug { logging::Level::DEBUG.max(level) } else { level },
+        level: if *debug { LevelFilter::DEBUG.max(level) } else { level },
         format,
         file: (!log_file.is_empty()).then(|| log_file.into()),
     })
@@ -240,7 +241,7 @@ fn execve_map_entries(sizes: &flags::Sizes, sources: &Sources) -> Result<u64, Er
         (0, 0) => Ok(EXECVE_MAP_ENTRIES),
         (entries, 0) => Ok(entries),
         (0, bytes) => {
-            let entry = size_of::<ebpf_abi::ExecveMapValue>() + size_of::<u32>();
+            let entry = size_of::<ebpf_abi::map::ProcessEntry>() + size_of::<u32>();
             let entries = bytes / entry as u64;
             if entries == 0 || entries > 1 << 24 {
                 let reason = format!("{size:?}: an entry takes {entry} bytes, give from {entry} to {}G", entry >> 6);

@@ -1,0 +1,24 @@
+//! The gRPC API of the agent.
+//!
+//! [`Hub`] hands events from the thread that reads the ring buffer to the streams of clients. Everything else here runs on
+//! one other thread.
+
+mod address;
+mod hub;
+
+pub use address::Address;
+pub use hub::{Hub, Subscription};
+
+use tetragon_api::filter::Captured;
+
+/// Where to serve, and with which bounds.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where to listen; nowhere when empty. Clients on this host are told the first one that is a socket in the file
+    /// system.
+    pub addresses: Vec<Address>,
+    /// Events that wait for one client at most.
+    pub queue: usize,
+    /// What events hold that filters may ask for.
+    pub captured: Captured,
+}
