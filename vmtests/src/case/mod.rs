@@ -1,0 +1,118 @@
+//! What a case does: `case.toml`.
+//!
+//! A case is a folder of `vmtests/cases` with this file, `expect.toml` ([`crate::expect`]) and perhaps a golden file.
+//! The steps are run one after the other; then whatever agent still runs is stopped, which drains its ring buffer, and
+//! the events are judged. When no step starts the agent, it is started before the first one.
+
+mod step;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+pub use step::{Run, Start, Step};
+
+use crate::expect::Expectations;
+
+/// The content of `case.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows, in a line.
+    pub summary: String,
+    /// Kernels that cannot run it, with the reason.
+    #[serde(default)]
+    pub skip: BTreeMap<String, String>,
+    /// Seconds after which it has failed.
+    #[serde(default = "default_timeout")]
+    pub timeout_s: u64,
+    /// Its ring buffer records are among those that are recorded.
+    #[serde(default)]
+    pub record: bool,
+    /// Whether [`crate::expect::invariants`] hold: not when events are filtered on the way to the file.
+    #[serde(default = "yes")]
+    pub invariants: bool,
+    /// Whether events may be lost.
+    #[serde(default)]
+    pub losses: bool,
+    /// Regular expressions of warnings and errors that the agent may log.
+    #[serde(default)]
+    pub log_allow: Vec<String>,
+    /// Flags of the agent that is started without a step for it.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// What to do.
+    #[serde(rename = "step")]
+    pub steps: Vec<Step>,
+}
+
+fn default_timeout() -> u64 {
+    60
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Case {
+    /// Reads the case and its expectations from `folder`.
+    pub fn read(folder: &Path) -> Result<(Self, Expectations)> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+        };
+        let mut case: Self =
+            toml::from_str(&read("case.toml")?).with_context(|| format!("{}/case.toml", folder.display()))?;
+        let expectations = Expectations::parse(&read("expect.toml")?).map_err(anyhow::Error::msg);
+        let expectations = expectations.with_context(|| format!("{}/expect.toml", folder.display()))?;
+        case.complete()
+            .with_context(|| format!("{}/case.toml", folder.display()))?;
+        Ok((case, expectations))
+    }
+
+    /// Adds what goes without saying, and refuses what cannot be.
+    fn complete(&mut self) -> Result<()> {
+        if !self.steps.iter().any(|step| matches!(step, Step::Start(_))) {
+            let flags = std::mem::take(&mut self.flags);
+            self.steps.insert(0, Step::Start(Start::with_flags(flags)));
+        }
+        ensure!(self.flags.is_empty(), "flags belong to the step that starts the agent");
+        for pattern in &self.log_allow {
+            regex::Regex::new(pattern).context("log_allow")?;
+        }
+        let mut names = Vec::new();
+        for step in &self.steps {
+            if let Some(name) = step.defines() {
+                ensure!(
+                    !names.contains(&name) || matches!(step, Step::Start(_)),
+                    "two steps are named {name}"
+                );
+                names.push(name);
+            }
+            if let Some(name) = step.refers_to() {
+                ensure!(names.contains(&name), "no step before is named {name}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folders of all cases below `root`, by name, in order.
+pub fn list(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut cases = BTreeMap::new();
+    for entry in std::fs::read_dir(root).with_context(|| format!("list {}", root.display()))? {
+        let path = entry?.path();
+        if path.join("case.toml").exists() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            cases.insert(name, path);
+        }
+    }
+    Ok(cases)
+}
+
+#[cfg(test)]
+mod tests;

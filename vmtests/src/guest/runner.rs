@@ -1,0 +1,77 @@
+//! The plan, from its first name to `done`.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::{Reporter, bench, init, interactive, run};
+use crate::{
+    case::{self, Case},
+    protocol::{Event, Mode, PROJECT, Plan, Verdict},
+};
+
+/// Runs the plan; 0 when it came to its end.
+pub fn main() -> i32 {
+    match plan() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("vm-init: {error:#}");
+            1
+        }
+    }
+}
+
+fn plan() -> Result<()> {
+    let plan = init::read_plan()?;
+    match plan.mode {
+        Mode::Test => tests(&plan),
+        Mode::Bench => bench::rows(&plan, &mut boot()?),
+        Mode::Demo => interactive::demo(),
+        Mode::Shell => interactive::shell(),
+    }
+}
+
+/// Opens the report and says that init runs.
+fn boot() -> Result<Reporter> {
+    let mut reporter = Reporter::open()?;
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    reporter.send(Event::Boot { release })?;
+    Ok(reporter)
+}
+
+fn tests(plan: &Plan) -> Result<()> {
+    let mut reporter = boot()?;
+    let cases = case::list(&Path::new(PROJECT).join("cases"))?;
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for name in &plan.names {
+        reporter.send(Event::Start { name: name.clone() })?;
+        let began = Instant::now();
+        let folder = cases.get(name).with_context(|| format!("no case is named {name}"))?;
+        let (verdict, reason) = match Case::read(folder) {
+            Err(error) => (Verdict::Failed, format!("{error:#}")),
+            Ok((case, _)) if case.skip.contains_key(&plan.kernel) => {
+                (Verdict::Skipped, case.skip[&plan.kernel].clone())
+            }
+            Ok((case, expectations)) => match run::case(name, folder, &case, &expectations, plan, &mut reporter)? {
+                failures if failures.is_empty() => (Verdict::Passed, String::new()),
+                failures => (Verdict::Failed, failures.join("\n")),
+            },
+        };
+        match verdict {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed => failed += 1,
+            Verdict::Skipped => skipped += 1,
+        }
+        reporter.send(Event::Outcome {
+            name: name.clone(),
+            verdict,
+            reason,
+            millis: began.elapsed().as_millis() as u64,
+        })?;
+    }
+    reporter.send(Event::Done {
+        passed,
+        failed,
+        skipped,
+    })
+}

@@ -1,0 +1,190 @@
+//! What the cases observe: `tester NAME ARGS…` does one thing, and prints what it did as JSON, one object a line.
+//!
+//! Many take a command and become it in the end; that may be another tester: `tester user 1000 tester noop x`.
+
+pub mod arguments;
+pub mod container;
+pub mod end;
+pub mod files;
+pub mod privileges;
+pub mod say;
+pub mod start;
+
+use std::ffi::{CString, OsString};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A tester: gets the arguments after its name.
+type Tester = fn(&[CString]) -> Result<()>;
+
+/// Name, what it takes and does, and the function.
+const TESTERS: &[(&str, &str, Tester)] = &[
+    ("noop", "ARGS…: nothing", |_| Ok(())),
+    ("say", "TEXT: print {\"say\": TEXT}", say::text),
+    ("exit", "CODE: end with it", end::exit),
+    ("raise", "SIGNAL: end by it", end::raise),
+    ("pause", "print the pid and wait to be killed", end::pause),
+    (
+        "exit-group",
+        "THREADS CODE: many threads end at once while one ends the process",
+        end::exit_group,
+    ),
+    (
+        "leader-first",
+        "CODE: the leader leaves, another thread ends the process with CODE",
+        end::leader_first,
+    ),
+    (
+        "last-thread",
+        "the leader leaves with 3, the last thread with 4, nobody ends the process",
+        end::last_thread,
+    ),
+    ("spawn", "COUNT PREFIX: processes one after the other", start::spawn),
+    (
+        "spawn-many",
+        "COUNT AT_ONCE PREFIX: processes that overlap",
+        start::spawn_many,
+    ),
+    (
+        "spawn-until",
+        "FILE PREFIX: processes until FILE exists",
+        start::spawn_until,
+    ),
+    ("fork", "COMMAND…: fork, exec in the child, wait", start::fork),
+    (
+        "status",
+        "COMMAND…: fork, exec in the child, print how it ended",
+        start::status,
+    ),
+    (
+        "fork-exit",
+        "CODE: fork, no exec in the child, which ends with CODE",
+        start::fork_exit,
+    ),
+    ("vfork", "COMMAND…: vfork, exec in the child, wait", start::vfork),
+    (
+        "double-fork",
+        "COMMAND…: exec in a grandchild whose parent is gone",
+        start::double_fork,
+    ),
+    (
+        "subreaper",
+        "COMMAND…: the same, adopted by this process",
+        start::subreaper,
+    ),
+    (
+        "thread-exec",
+        "COMMAND…: exec from a thread that is not the leader",
+        start::thread_exec,
+    ),
+    (
+        "exec-twice",
+        "COMMAND…: exec itself, then the command",
+        start::exec_twice,
+    ),
+    (
+        "reuse-pid",
+        "LIMIT: processes until a pid was used twice",
+        start::reuse_pid,
+    ),
+    (
+        "args-invalid",
+        "exec noop with bytes that are not UTF-8",
+        arguments::invalid,
+    ),
+    (
+        "args-long",
+        "BYTES COUNT: exec noop with COUNT arguments of BYTES bytes",
+        arguments::long,
+    ),
+    (
+        "env-long",
+        "BYTES COUNT: exec noop with COUNT variables of BYTES bytes",
+        arguments::long_environment,
+    ),
+    ("empty-argv", "exec noop without any argument", arguments::none),
+    ("deep", "DEPTH COMMAND…: exec in a directory so deep", files::deep),
+    (
+        "across-mounts",
+        "COMMAND…: exec in a directory below two mounts",
+        files::across_mounts,
+    ),
+    ("chroot", "exec noop in a directory of a changed root", files::chroot),
+    ("gone", "COMMAND…: exec in a directory that was removed", files::gone),
+    ("memfd", "ARGS…: exec noop from memory", files::memfd),
+    (
+        "deleted",
+        "ARGS…: exec noop from a file that was removed",
+        files::deleted,
+    ),
+    ("self-fd", "ARGS…: exec noop through /proc/self/fd", files::self_fd),
+    (
+        "hard-link",
+        "PATH COUNT: copy itself to PATH with so many names",
+        files::hard_link,
+    ),
+    ("user", "ID COMMAND…: exec as that user and group", privileges::user),
+    (
+        "set-id",
+        "MODE OWNER ARGS…: exec noop from a file of that octal mode and owner",
+        privileges::set_id,
+    ),
+    (
+        "file-caps",
+        "ARGS…: exec noop from a file with cap_net_raw, as user 1000",
+        privileges::file_capabilities,
+    ),
+    ("login", "ID COMMAND…: exec with that login id", privileges::login),
+    (
+        "pid-namespace",
+        "COMMAND…: exec as process 1 of a new pid namespace, wait",
+        container::pid_namespace,
+    ),
+    (
+        "cgroup",
+        "PATH COMMAND…: exec in that cgroup below /sys/fs/cgroup",
+        container::cgroup,
+    ),
+    (
+        "cgroup-v1",
+        "COMMAND…: exec where /sys/fs/cgroup is of version 1",
+        container::version_1,
+    ),
+    (
+        "join",
+        "FOLDER COMMAND…: exec in the cgroup of that folder",
+        container::join,
+    ),
+];
+
+/// Runs the tester that the command line names; returns its exit code.
+pub fn main() -> i32 {
+    match run() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("tester: {error:#}");
+            101
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let arguments: Vec<CString> = std::env::args_os()
+        .skip(1)
+        .map(|argument: OsString| CString::new(argument.into_vec()).context("an argument"))
+        .collect::<Result<_>>()?;
+    // A script's interpreter and an exec without arguments bring no name; both have come as far as they are to come.
+    let Some((name, rest)) = arguments.split_first() else {
+        return Ok(());
+    };
+    let name = name.to_string_lossy();
+    if let Some((_, _, tester)) = TESTERS.iter().find(|(known, _, _)| *known == name) {
+        return tester(rest).with_context(|| name.into_owned());
+    }
+    for (name, usage, _) in TESTERS {
+        eprintln!("  {name} {usage}");
+    }
+    bail!("{name} is no tester")
+}
