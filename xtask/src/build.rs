@@ -29,7 +29,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         install(&programs.join(name), &out.join(name))?;
     }
     install(&paths::object(), &out.join("bpf/tetragon.bpf.o"))?;
-    tool::step(&format!("built {0}/tetragon, {0}/tetra and {0}/bpf/tetragon.bpf.o", out.display()));
+    tool::step(&format!(
+        "built {0}/tetragon, {0}/tetra and {0}/bpf/tetragon.bpf.o",
+        out.display()
+    ));
     Ok(())
 }
 

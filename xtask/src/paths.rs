@@ -9,7 +9,9 @@ pub(crate) const USER_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Root of the checkout.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the checkout")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate is a folder of the checkout")
 }
 
 /// Folder of everything that is built.
@@ -38,6 +40,8 @@ pub(crate) fn cache() -> Result<PathBuf> {
 
 /// The folders of a colon-separated variable that exist.
 pub(crate) fn folders(variable: &str) -> Vec<PathBuf> {
-    let Some(value) = env::var_os(variable) else { return Vec::new() };
+    let Some(value) = env::var_os(variable) else {
+        return Vec::new();
+    };
     env::split_paths(&value).filter(|path| path.is_dir()).collect()
 }

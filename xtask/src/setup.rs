@@ -34,7 +34,11 @@ pub(crate) fn for_build() -> Result<()> {
 pub(crate) fn for_machines() -> Result<()> {
     debian::ensure(&[
         debian::Need::program("qemu-system-x86_64", "qemu-system-x86", "runs the test machines"),
-        debian::Need::program("setpriv", "util-linux", "ends a test machine together with this program"),
+        debian::Need::program(
+            "setpriv",
+            "util-linux",
+            "ends a test machine together with this program",
+        ),
         debian::Need::program("xz", "xz-utils", "unpacks kernel modules"),
     ])
 }

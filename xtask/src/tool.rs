@@ -13,12 +13,20 @@ pub(crate) fn step(text: &str) {
 /// A Cargo that is free of what an outer Cargo or the user's shell set for another build.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS"] {
+    for name in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
         command.env_remove(name);
     }
     // Set by Cargo for this very program; a build script that watches one of them would run again for nothing.
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
             command.env_remove(name);
         }
     }
@@ -37,10 +45,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a program and gives what it printed; what it said is shown only when it fails.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {}", show(command)))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("start {}", show(command)))?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
-        bail!("{} failed: {}\n{}", show(command), output.status, tail(&String::from_utf8_lossy(&said), 40));
+        bail!(
+            "{} failed: {}\n{}",
+            show(command),
+            output.status,
+            tail(&String::from_utf8_lossy(&said), 40)
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -49,13 +65,19 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 pub(crate) fn which(name: &str) -> Option<PathBuf> {
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|file| file.is_file())
+    env::split_paths(&path)
+        .chain(system)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 /// The last lines of a text.
 pub(crate) fn tail(text: &str, lines: usize) -> &str {
     let text = text.trim_end();
-    let start = text.rmatch_indices('\n').nth(lines.saturating_sub(1)).map_or(0, |(at, _)| at + 1);
+    let start = text
+        .rmatch_indices('\n')
+        .nth(lines.saturating_sub(1))
+        .map_or(0, |(at, _)| at + 1);
     &text[start..]
 }
 

@@ -22,7 +22,10 @@ const FLAGS: [&str; 2] = ["-Cdebuginfo=2", "-Clink-arg=--btf"];
 pub(crate) fn build() -> Result<()> {
     let target_dir = paths::root().join("target/ebpf");
     let mut cargo = cargo()?;
-    cargo.args(["build", "--release", "--quiet"]).arg("--target-dir").arg(&target_dir);
+    cargo
+        .args(["build", "--release", "--quiet"])
+        .arg("--target-dir")
+        .arg(&target_dir);
     tool::run(&mut cargo).context("the kernel programs do not build")?;
 
     let built = target_dir.join(TARGET).join("release/tetragon");
@@ -35,7 +38,13 @@ pub(crate) fn build() -> Result<()> {
     // A temporary file of its own: another build may be doing the same.
     let small = tempfile::NamedTempFile::new_in(folder)?.into_temp_path();
     let strip = linker::llvm_prefix()?.join("bin/llvm-strip");
-    tool::read(std::process::Command::new(strip).arg("--strip-debug").arg("-o").arg(&small).arg(&built))?;
+    tool::read(
+        std::process::Command::new(strip)
+            .arg("--strip-debug")
+            .arg("-o")
+            .arg(&small)
+            .arg(&built),
+    )?;
     if fs::read(&object).ok() != Some(fs::read(&small)?) {
         install(&small, &object)?;
     }

@@ -44,9 +44,17 @@ fn is_memory_builtin(name: &str) -> bool {
 /// The panic handler and whatever leads to it, mangled in either scheme.
 fn is_panic(name: &str) -> bool {
     name.contains("rust_begin_unwind")
-        || ["9panicking", "panic_fmt", "panic_bounds", "unwrap_failed", "expect_failed", "slice_index_fail", "3fmt"]
-            .iter()
-            .any(|part| name.contains(part))
+        || [
+            "9panicking",
+            "panic_fmt",
+            "panic_bounds",
+            "unwrap_failed",
+            "expect_failed",
+            "slice_index_fail",
+            "3fmt",
+        ]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// All pairs of caller and callee among the functions of the object.
@@ -93,10 +101,15 @@ fn calls(bytes: &[u8]) -> Result<BTreeSet<(String, String)>> {
 fn functions(elf: &ElfFile64<'_>, section: object::SectionIndex) -> Result<BTreeMap<u64, String>> {
     let inside = elf.symbols().filter(|symbol| symbol.section_index() == Some(section));
     let named = inside.filter(|symbol| symbol.kind() == object::SymbolKind::Text);
-    named.map(|symbol| Ok((symbol.address(), symbol.name()?.to_owned()))).collect()
+    named
+        .map(|symbol| Ok((symbol.address(), symbol.name()?.to_owned())))
+        .collect()
 }
 
 /// Name of the function that an offset lies in.
 fn containing(functions: &BTreeMap<u64, String>, offset: u64) -> String {
-    functions.range(..=offset).next_back().map_or_else(|| "?".to_owned(), |(_, name)| name.clone())
+    functions
+        .range(..=offset)
+        .next_back()
+        .map_or_else(|| "?".to_owned(), |(_, name)| name.clone())
 }

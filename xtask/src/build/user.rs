@@ -11,7 +11,14 @@ use std::path::PathBuf;
 pub(crate) fn build() -> Result<PathBuf> {
     let mut cargo = tool::cargo();
     cargo
-        .args(["build", "--release", "--quiet", "--bins", "--target", paths::USER_TARGET])
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--bins",
+            "--target",
+            paths::USER_TARGET,
+        ])
         .args(["--package", "tetragon", "--package", "tetra", "--package", "vmtests"])
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     tool::run(&mut cargo)?;

@@ -12,8 +12,14 @@ use std::time::Duration;
 use std::{env, fs};
 
 /// Options against hanging when there is no network.
-pub(super) const PATIENCE: [&str; 6] =
-    ["-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20", "-o", "Acquire::Retries=2"];
+pub(super) const PATIENCE: [&str; 6] = [
+    "-o",
+    "Acquire::http::Timeout=20",
+    "-o",
+    "Acquire::https::Timeout=20",
+    "-o",
+    "Acquire::Retries=2",
+];
 
 /// Debian's own keys, from package `debian-archive-keyring`.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -54,9 +60,13 @@ pub(crate) struct Package {
 impl Archive {
     /// The archive, with lists that are not old. Fails when they cannot be had.
     pub(crate) fn open() -> Result<Self> {
-        let archive = Self { home: paths::cache()?.join("apt") };
+        let archive = Self {
+            home: paths::cache()?.join("apt"),
+        };
         let stamp = archive.home.join("updated");
-        let age = fs::metadata(&stamp).and_then(|stamp| stamp.modified()).map(|time| time.elapsed().unwrap_or(FRESH));
+        let age = fs::metadata(&stamp)
+            .and_then(|stamp| stamp.modified())
+            .map(|time| time.elapsed().unwrap_or(FRESH));
         if age.is_ok_and(|age| age < FRESH) {
             return Ok(archive);
         }
@@ -68,14 +78,20 @@ impl Archive {
             fs::create_dir_all(archive.home.join(folder))?;
         }
         fs::write(archive.home.join("sources.list"), sources(&Mirror::of_machine()?))?;
-        archive.apt("apt-get", &["update", "--error-on=any"]).context("Debian's package lists cannot be read")?;
+        archive
+            .apt("apt-get", &["update", "--error-on=any"])
+            .context("Debian's package lists cannot be read")?;
         fs::write(&stamp, "")?;
         Ok(archive)
     }
 
     /// Names of packages that begin with a prefix, in no order.
     pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
-        Ok(self.apt("apt-cache", &["pkgnames", prefix])?.lines().map(str::to_owned).collect())
+        Ok(self
+            .apt("apt-cache", &["pkgnames", prefix])?
+            .lines()
+            .map(str::to_owned)
+            .collect())
     }
 
     /// All versions of the named packages; a name that the archive lacks is an error.
@@ -91,7 +107,10 @@ impl Archive {
         let wanted = format!("{}={}", package.name, package.version);
         let mut command = self.command("apt-get");
         tool::read(command.args(["download", "-qq", &wanted]).current_dir(&folder))?;
-        let file = fs::read_dir(&folder)?.next().context("apt-get download left no file")??.path();
+        let file = fs::read_dir(&folder)?
+            .next()
+            .context("apt-get download left no file")??
+            .path();
         super::checksum::verify(&file, &package.sha256)?;
         Ok(file)
     }
@@ -128,7 +147,12 @@ impl Archive {
 
 impl Package {
     fn from_paragraph(paragraph: &Paragraph) -> Result<Self> {
-        let field = |name: &str| paragraph.get(name).cloned().with_context(|| format!("the index has no {name}"));
+        let field = |name: &str| {
+            paragraph
+                .get(name)
+                .cloned()
+                .with_context(|| format!("the index has no {name}"))
+        };
         let depends = paragraph.get("Depends").map(String::as_str).unwrap_or_default();
         Ok(Self {
             name: field("Package")?,
@@ -154,7 +178,10 @@ impl Mirror {
             return Ok(Self { main, security });
         }
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or_default();
+        let codename = release
+            .lines()
+            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+            .unwrap_or_default();
         let format = "$(RELEASE) $(COMPONENT) $(REPO_URI)";
         let targets =
             tool::read(Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]))
@@ -173,7 +200,15 @@ impl Mirror {
                 found.then(|| address.trim_end_matches('/').to_owned())
             })
         };
-        let names = [codename, "stable", "oldstable", "oldoldstable", "testing", "sid", "unstable"];
+        let names = [
+            codename,
+            "stable",
+            "oldstable",
+            "oldoldstable",
+            "testing",
+            "sid",
+            "unstable",
+        ];
         let main = find(&names.map(str::to_owned))?;
         let security = find(&names.map(|name| format!("{name}-security"))).unwrap_or_else(|| security_of(&main));
         Some(Self { main, security })
@@ -188,7 +223,11 @@ fn security_of(main: &str) -> String {
 /// The contents of `sources.list`.
 fn sources(mirror: &Mirror) -> String {
     let line = |suite: &str| {
-        let address = if suite.ends_with("-security") { &mirror.security } else { &mirror.main };
+        let address = if suite.ends_with("-security") {
+            &mirror.security
+        } else {
+            &mirror.main
+        };
         format!("deb [signed-by={KEYRING}] {address} {suite} main\n")
     };
     SUITES.into_iter().map(line).collect()
@@ -215,9 +254,15 @@ mod tests {
             )
         "#]]
         .assert_debug_eq(&Mirror::from_targets(targets, "bookworm"));
-        assert_eq!(Mirror::from_targets("jammy main http://other.example/\n", "bookworm"), None);
+        assert_eq!(
+            Mirror::from_targets("jammy main http://other.example/\n", "bookworm"),
+            None
+        );
         let bare = Mirror::from_targets("stable main http://mirror.example/debian/\n", "bookworm");
-        assert_eq!(bare.map(|mirror| mirror.security).as_deref(), Some("http://mirror.example/debian-security"));
+        assert_eq!(
+            bare.map(|mirror| mirror.security).as_deref(),
+            Some("http://mirror.example/debian-security")
+        );
     }
 
     #[test]

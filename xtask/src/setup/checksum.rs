@@ -10,7 +10,12 @@ use std::process::Command;
 pub(crate) fn sha256(file: &Path) -> Result<String> {
     let line = tool::read(Command::new("sha256sum").arg("--").arg(file))?;
     // A backslash in front tells of an escaped file name.
-    Ok(line.trim_start_matches('\\').split_whitespace().next().context("sha256sum printed nothing")?.to_owned())
+    Ok(line
+        .trim_start_matches('\\')
+        .split_whitespace()
+        .next()
+        .context("sha256sum printed nothing")?
+        .to_owned())
 }
 
 /// Fails unless a file has the given checksum.

@@ -31,7 +31,11 @@ pub(crate) fn parse(text: &str) -> Vec<Paragraph> {
 
 /// Names of packages in a relation field (`Depends`), without versions; of alternatives the first.
 pub(crate) fn packages(relation: &str) -> impl Iterator<Item = &str> {
-    relation.split(',').filter_map(|part| part.split(['|', '(', '[']).next()).map(str::trim).filter(|name| !name.is_empty())
+    relation
+        .split(',')
+        .filter_map(|part| part.split(['|', '(', '[']).next())
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -42,7 +42,10 @@ pub(super) fn ensure(needs: &[Need]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list: String = missing.iter().map(|need| format!("\n  {} ({})", need.purpose, need.package)).collect();
+    let list: String = missing
+        .iter()
+        .map(|need| format!("\n  {} ({})", need.purpose, need.package))
+        .collect();
     if !is_debian() {
         bail!("this machine lacks the following (in brackets: Debian's package); install it and try again:{list}");
     }
@@ -66,13 +69,21 @@ fn apt_get(args: &[&str]) -> Result<()> {
         Command::new("env")
     } else if tool::which("sudo").is_some() {
         // A question for a password can be answered only on a terminal.
-        let ask: &[&str] = if env::var_os("CI").is_some() { &["--non-interactive"] } else { &[] };
+        let ask: &[&str] = if env::var_os("CI").is_some() {
+            &["--non-interactive"]
+        } else {
+            &[]
+        };
         let mut sudo = Command::new("sudo");
         sudo.args(ask).arg("env");
         sudo
     } else {
         bail!("not root, and there is no sudo");
     };
-    command.arg("DEBIAN_FRONTEND=noninteractive").arg(apt_get).args(super::archive::PATIENCE).args(args);
+    command
+        .arg("DEBIAN_FRONTEND=noninteractive")
+        .arg(apt_get)
+        .args(super::archive::PATIENCE)
+        .args(args);
     tool::read(&mut command).map(drop)
 }

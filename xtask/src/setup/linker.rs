@@ -18,7 +18,11 @@ const SUPPORTED: std::ops::RangeInclusive<u32> = 21..=23;
 pub(super) fn needs() -> Result<Vec<Need>> {
     let major = llvm_major()?;
     let llvm = format!("llvm-{major}-dev");
-    let mut needs = vec![Need::file(&llvm_prefix()?.join("bin/llvm-config"), &llvm, "builds the kernel programs")];
+    let mut needs = vec![Need::file(
+        &llvm_prefix()?.join("bin/llvm-config"),
+        &llvm,
+        "builds the kernel programs",
+    )];
     if !path()?.exists() {
         let header = |file: &str, package: &str| {
             let file = Path::new("/usr/include").join(file);
@@ -38,14 +42,24 @@ pub(super) fn ensure() -> Result<()> {
         return Ok(());
     }
     let major = llvm_major()?;
-    tool::step(&format!("building bpf-linker {VERSION} for LLVM {major}; this takes some minutes"));
+    tool::step(&format!(
+        "building bpf-linker {VERSION} for LLVM {major}; this takes some minutes"
+    ));
     let cache = paths::cache()?;
     fs::create_dir_all(&cache)?;
     // Built aside and moved as a whole: an interrupted build leaves nothing that looks complete.
     let build = tempfile::tempdir_in(&cache)?;
     let mut cargo = tool::cargo();
     cargo
-        .args(["install", "bpf-linker", "--version", VERSION, "--locked", "--quiet", "--no-default-features"])
+        .args([
+            "install",
+            "bpf-linker",
+            "--version",
+            VERSION,
+            "--locked",
+            "--quiet",
+            "--no-default-features",
+        ])
         .args(["--features", &format!("llvm-{major}")])
         .arg("--root")
         .arg(build.path().join("root"))

@@ -63,7 +63,9 @@ pub(super) fn ensure() -> Result<()> {
 /// Whether the toolchain has the sources as a component.
 fn in_toolchain() -> Result<bool> {
     let sysroot = tool::read(Command::new("rustc").args(["--print", "sysroot"]))?;
-    Ok(Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").exists())
+    Ok(Path::new(sysroot.trim())
+        .join("lib/rustlib/src/rust/library/core")
+        .exists())
 }
 
 /// The version of the compiler, such as `1.95.0`.
@@ -91,8 +93,14 @@ fn from_rustup() -> Result<()> {
 fn from_archive(version: &str, folder: &Path) -> Result<PathBuf> {
     let archive = Archive::open()?;
     let prefix = format!("{version}+");
-    let package = archive.show(&["rust-src"])?.into_iter().find(|package| package.version.starts_with(&prefix));
-    archive.download(&package.with_context(|| format!("Debian has no rust-src {version}"))?, folder)
+    let package = archive
+        .show(&["rust-src"])?
+        .into_iter()
+        .find(|package| package.version.starts_with(&prefix));
+    archive.download(
+        &package.with_context(|| format!("Debian has no rust-src {version}"))?,
+        folder,
+    )
 }
 
 fn from_folders(version: &str) -> Result<PathBuf> {

@@ -1,0 +1,101 @@
+//! A machine whose console is the user's terminal.
+
+use crate::initramfs::{self, Payload};
+use crate::kernel::Kernel;
+use crate::protocol::{EXIT_DONE, Mode, Plan};
+use crate::vm::qemu::{Console, Qemu};
+use crate::{paths, tool};
+use anyhow::{Context as _, Result, bail};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use std::io::{IsTerminal as _, stdin, stdout};
+use std::process::Stdio;
+use std::{env, fs};
+
+/// Starts a machine for `mode` and returns when it ends. Without a terminal nothing can be typed.
+pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> {
+    let terminal = stdin().is_terminal() && stdout().is_terminal();
+    if mode == Mode::Shell && !terminal {
+        bail!("a shell needs a terminal");
+    }
+    let folder = paths::target()
+        .join("vm")
+        .join(if mode == Mode::Shell { "shell" } else { "demo" });
+    fs::create_dir_all(&folder)?;
+    let plan = Plan {
+        mode,
+        kernel: kernel.name.clone(),
+        names: Vec::new(),
+        modules: Vec::new(),
+        watchdog_s: if terminal { 0 } else { 300 },
+        record: false,
+        terminal,
+    };
+    let initramfs = folder.join("initramfs");
+    initramfs::write(&initramfs, payload, kernel, plan)?;
+    let qemu = Qemu {
+        image: kernel.image.clone(),
+        initramfs: initramfs.clone(),
+        processors: 1,
+        memory: 1024,
+        counted: false,
+        console: if terminal {
+            Console::Terminal { kind: kind() }
+        } else {
+            Console::Output
+        },
+        report: Some(folder.join("report.jsonl")),
+    };
+    tool::step(&format!(
+        "starting {}; emulated, so give it some seconds",
+        kernel.description
+    ));
+    if terminal {
+        tool::step("Ctrl-A X ends the machine at once");
+    }
+    let mut command = qemu.command();
+    if !terminal {
+        command.stdin(Stdio::null());
+    }
+    // QEMU makes the terminal raw and puts it back in order when it ends, except when it is killed.
+    let before = Before::remember();
+    let status = command.status().context("start QEMU")?;
+    drop(before);
+    fs::remove_file(&initramfs)?;
+    match status.code() {
+        // Zero: ended by Ctrl-A X, or by a command of the guest.
+        Some(EXIT_DONE | 0) if terminal => Ok(()),
+        Some(EXIT_DONE) => Ok(()),
+        _ => bail!(
+            "the machine ended with {status}; its records are in {}",
+            folder.display()
+        ),
+    }
+}
+
+/// The terminal's settings, which come back when this is dropped.
+struct Before(Option<Termios>);
+
+impl Before {
+    fn remember() -> Self {
+        Self(tcgetattr(stdin()).ok())
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            // A terminal that is gone needs no order.
+            let _ = tcsetattr(stdin(), OptionalActions::Drain, settings);
+        }
+    }
+}
+
+/// The kind of terminal for the guest, which knows only the usual ones.
+fn kind() -> String {
+    let kind = env::var("TERM").unwrap_or_default();
+    match kind.as_str() {
+        "linux" | "screen" | "screen-256color" | "tmux-256color" | "vt100" | "xterm" | "xterm-256color" => kind,
+        _ if kind.contains("256color") => "xterm-256color".to_owned(),
+        _ => "vt100".to_owned(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Test machines: QEMU without acceleration, a kernel, an initramfs, and a second serial port to report on.
+
+pub(crate) mod blobs;
+pub(crate) mod console;
+pub(crate) mod machine;
+pub(crate) mod qemu;
+pub(crate) mod stream;

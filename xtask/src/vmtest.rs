@@ -1,0 +1,263 @@
+//! `cargo xtask vmtest`: the cases of `vmtests/cases` on the kernels of `kernels/`.
+
+use crate::initramfs::Payload;
+use crate::kernel::{self, Kernel};
+use crate::protocol::{Event, Mode, Plan, Verdict};
+use crate::vm::machine::Run;
+use crate::vm::stream::Report;
+use crate::{build, paths, setup, shell, tool};
+use anyhow::{Context as _, Result, bail};
+use std::fs;
+use std::io::{IsTerminal as _, stdout};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Arguments of `cargo xtask vmtest`.
+#[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(crate) struct Args {
+    /// Kernels of the matrix, such as 5.10,6.12; all when none is named.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    kernel: Vec<String>,
+    /// A kernel image of your own instead of the matrix.
+    #[arg(long, value_name = "FILE", conflicts_with = "kernel")]
+    kernel_image: Option<PathBuf>,
+    /// Folder with the modules of that kernel, as in /lib/modules/RELEASE.
+    #[arg(long, value_name = "FOLDER", requires = "kernel_image")]
+    modules: Option<PathBuf>,
+    /// Machines that run at a time.
+    #[arg(long, default_value_t = 2, value_name = "NUMBER")]
+    jobs: usize,
+    /// Keep everything of the runs in target/vm/KERNEL.
+    #[arg(long)]
+    keep: bool,
+    /// A shell in a machine instead of the cases.
+    #[arg(long)]
+    shell: bool,
+    /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs.
+    #[arg(long)]
+    record: bool,
+    /// Minutes after which a machine is ended.
+    #[arg(long, default_value_t = 15, value_name = "MINUTES")]
+    limit: u64,
+    /// Parts of names of cases to run; all when none is given.
+    filter: Vec<String>,
+}
+
+impl Args {
+    /// What `cargo xtask test` runs.
+    pub(crate) fn whole() -> Self {
+        Self {
+            kernel: Vec::new(),
+            kernel_image: None,
+            modules: None,
+            jobs: 2,
+            keep: false,
+            shell: false,
+            record: false,
+            limit: 15,
+            filter: Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let names = names(&cases()?, &args.filter)?;
+    setup::for_machines()?;
+    let kernels = kernels(args)?;
+    setup::for_build()?;
+    build::bpf::build()?;
+    let payload = Payload::new(&build::user::build()?)?;
+    if args.shell {
+        let kernel = kernels.last().context("no kernel")?;
+        return shell::run(kernel, &payload, Mode::Shell);
+    }
+
+    let queue = Mutex::new(kernels.iter().enumerate());
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.clamp(1, kernels.len()) {
+            scope.spawn(|| {
+                loop {
+                    let Some((position, kernel)) = queue.lock().expect("no panic").next() else {
+                        return;
+                    };
+                    let report = one(args, kernel, &payload, &names);
+                    reports.lock().expect("no panic").push((position, report));
+                }
+            });
+        }
+    });
+    let mut reports = reports.into_inner()?;
+    reports.sort_by_key(|(position, _)| *position);
+    conclude(args, &kernels, reports.into_iter().map(|(_, report)| report).collect())
+}
+
+/// Runs the cases on one kernel, and tells how it goes.
+fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Result<Report> {
+    let name = &kernel.name;
+    tool::step(&format!("{name}: {}", kernel.description));
+    let limit = Duration::from_secs(args.limit * 60);
+    let run = Run {
+        kernel,
+        payload,
+        plan: Plan {
+            mode: Mode::Test,
+            kernel: name.clone(),
+            names: names.to_vec(),
+            modules: Vec::new(),
+            // The guest ends itself first: it can say what hangs.
+            watchdog_s: limit.as_secs().saturating_sub(30).max(30),
+            record: args.record,
+            terminal: false,
+        },
+        counted: false,
+        limit,
+        keep: args.keep,
+    };
+    let live = stdout().is_terminal();
+    let begin = Instant::now();
+    let report = run.run(|event| {
+        if let Event::Outcome {
+            name: case,
+            verdict,
+            reason,
+            millis,
+        } = event
+            && live
+        {
+            let mark = match verdict {
+                Verdict::Passed => "ok",
+                Verdict::Failed => "FAILED",
+                Verdict::Skipped => "skipped",
+            };
+            let why = reason.lines().next().unwrap_or_default();
+            println!("{name:>13}  {mark:7} {case} ({:.1} s) {why}", *millis as f64 / 1000.0);
+        }
+    })?;
+    tool::step(&format!("{name}: {} in {} s", report.line(), begin.elapsed().as_secs()));
+    Ok(report)
+}
+
+/// Prints what failed and the closing lines; fails when anything did.
+fn conclude(args: &Args, kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
+    let mut lines = Vec::new();
+    let mut good = true;
+    for (kernel, report) in kernels.iter().zip(reports) {
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => {
+                println!("\n{}: {error:#}", kernel.name);
+                lines.push(format!("{}: 0 passed, 1 failed", kernel.name));
+                good = false;
+                continue;
+            }
+        };
+        for outcome in report
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.verdict == Verdict::Failed)
+        {
+            println!("\n{}: {} failed: {}", kernel.name, outcome.name, outcome.detail);
+        }
+        for outcome in report
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.verdict == Verdict::Skipped)
+        {
+            println!("{}: {} skipped: {}", kernel.name, outcome.name, outcome.detail);
+        }
+        let folder = paths::target().join("vm").join(&kernel.name);
+        let failed = report.count(Verdict::Failed) > 0;
+        good &= !failed;
+        if failed || args.keep || args.record {
+            println!(
+                "{}: console, records and files are in {}",
+                kernel.name,
+                folder.display()
+            );
+        } else {
+            fs::remove_dir_all(&folder)?;
+        }
+        lines.push(format!("{}: {}", kernel.name, report.line()));
+    }
+    println!();
+    for line in lines {
+        println!("{line}");
+    }
+    if !good {
+        bail!("some cases failed");
+    }
+    Ok(())
+}
+
+/// The kernels to run on, all of them ready to boot.
+fn kernels(args: &Args) -> Result<Vec<Kernel>> {
+    if let Some(image) = &args.kernel_image {
+        return Ok(vec![kernel::custom(image, args.modules.as_deref())?]);
+    }
+    let mut kernels = Vec::new();
+    for entry in kernel::select(&args.kernel)? {
+        let kernel = if args.kernel.is_empty() {
+            entry.get(false)?
+        } else {
+            Some(entry.require()?)
+        };
+        match kernel {
+            Some(kernel) => kernels.push(kernel),
+            None => tool::step(&format!(
+                "kernel {} ({}) is left out: no folder of XTASK_KERNEL_PATH has it",
+                entry.name, entry.about
+            )),
+        }
+    }
+    Ok(kernels)
+}
+
+/// Names of all cases.
+fn cases() -> Result<Vec<String>> {
+    let folder = paths::root().join("vmtests/cases");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.path().join("case.toml").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The names that contain one of the filters; all when there is no filter.
+pub(crate) fn names(all: &[String], filters: &[String]) -> Result<Vec<String>> {
+    let wanted = |name: &&String| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    let names: Vec<String> = all.iter().filter(wanted).cloned().collect();
+    if names.is_empty() {
+        bail!(
+            "nothing is named like {}; there are {}",
+            filters.join(" or "),
+            all.join(", ")
+        );
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+    use expect_test::expect;
+
+    #[test]
+    fn filters() {
+        let all = ["exec-args", "exec-cwd", "exit"].map(str::to_owned);
+        assert_eq!(names(&all, &["exec".into()]).unwrap(), ["exec-args", "exec-cwd"]);
+        assert_eq!(
+            names(&all, &["cwd".into(), "exit".into()]).unwrap(),
+            ["exec-cwd", "exit"]
+        );
+        assert_eq!(names(&all, &[]).unwrap(), all);
+        expect![[r#"nothing is named like no such; there are exec-args, exec-cwd, exit"#]]
+            .assert_eq(&names(&all, &["no such".into()]).unwrap_err().to_string());
+    }
+}
