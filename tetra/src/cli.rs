@@ -15,7 +15,7 @@ use crate::{getevents, version};
 #[command(name = "tetra", styles = Styles::plain(), arg_required_else_help = true, disable_version_flag = true)]
 pub struct Cli {
     /// Log to standard error what tetra does
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     pub debug: bool,
     /// How to reach the agent.
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print events of the agent, or of standard input when that is a pipe or a file
-    #[command(long_about = getevents::args::ABOUT)]
+    #[command(long_about = getevents::args::ABOUT, after_help = getevents::args::EXAMPLES)]
     Getevents(Box<getevents::args::Arguments>),
     /// Print whether the agent is running; fails when it cannot be reached
     Status,

@@ -25,6 +25,9 @@ const KEEPALIVE: Duration = Duration::from_mins(1);
 /// Client of the agent's main service.
 pub type Client = FineGuidanceSensorsClient<Channel>;
 
+/// Title of the flags below, in help.
+const HEADING: &str = "How to reach the agent";
+
 /// Flags on how to reach the agent.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(
@@ -33,16 +36,16 @@ pub type Client = FineGuidanceSensorsClient<Channel>;
 )]
 pub struct Connection {
     /// Address of the agent, host:port or unix:///path [default: the running agent's, else localhost:54321]
-    #[arg(long, global = true, default_value = "", hide_default_value = true)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     pub server_address: String,
     /// Time that a call may take, with its retries; streams of events take any time
-    #[arg(long, global = true, default_value = "30s", value_parser = crate::duration::parse)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DURATION", default_value = "30s", value_parser = crate::duration::parse)]
     pub timeout: Duration,
     /// Further attempts when the agent cannot be reached
-    #[arg(long, global = true, default_value_t = 1)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "COUNT", default_value_t = 1)]
     pub retries: u32,
     /// Largest message accepted from the agent, and longest line accepted from standard input, in bytes
-    #[arg(long, global = true, default_value_t = 10 * 1024 * 1024)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "BYTES", default_value_t = 10 * 1024 * 1024)]
     pub max_recv_size: usize,
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use prost_types::FieldMask;
-use tetragon_api::v1::{EventType, FieldFilter, FieldFilterAction, Filter, GetEventsRequest};
+use tetragon_api::json::Json as _;
+use tetragon_api::v1::{EventType, FieldFilter, FieldFilterAction, Filter, GetEventsRequest, GetEventsResponse};
 
 use super::output::Encoder;
 use crate::cli::boolean;
@@ -20,6 +21,18 @@ here. A line that is not one is reported with its number, the rest goes on, and 
 Otherwise events come from the agent, which filters them.
 
 Values of one flag are alternatives; an event must satisfy all flags given. Lists are separated by commas.";
+
+/// Shown after the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  Watch programs start and stop:
+      tetra getevents -o compact
+  Watch curl alone, also across restarts of the agent:
+      tetra getevents -o compact --process curl$ --reconnect
+  Which binaries ran, out of a file that the agent wrote:
+      tetra getevents -e PROCESS_EXEC -f process.binary < /var/log/tetragon/tetragon.log
+  The same of a pod in Kubernetes, as it happens:
+      kubectl logs -n kube-system ds/tetragon -c export-stdout -f | tetra getevents -o compact --pod cart";
 
 /// Value of `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,14 +52,14 @@ pub enum Format {
 )]
 pub struct Arguments {
     /// Form of the events
-    #[arg(short, long, value_enum, default_value = "json")]
+    #[arg(short, long, value_enum, default_value = "json", value_name = "FORM")]
     pub output: Format,
     /// Colours of compact output; auto heeds NO_COLOR and TERM=dumb
-    #[arg(long = "color", value_enum, default_value = "auto")]
+    #[arg(long = "color", value_enum, default_value = "auto", value_name = "WHEN")]
     pub colour: ColourMode,
     /// Print the time of events in compact output
     #[arg(long, value_parser = boolean, default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, hide_default_value = true)]
+        require_equals = true, value_name = "BOOLEAN", hide_default_value = true)]
     pub timestamps: bool,
     /// Keep only these fields of events, as paths such as process.binary
     #[arg(short = 'f', long, value_name = "FIELDS")]
@@ -54,7 +67,7 @@ pub struct Arguments {
     /// Remove these fields from events
     #[arg(short = 'F', long, value_name = "FIELDS")]
     pub exclude_fields: Vec<String>,
-    /// Events of these types, such as PROCESS_EXEC
+    /// Events of these types, such as PROCESS_EXEC,PROCESS_EXIT
     #[arg(short, long, value_name = "TYPES")]
     pub event_types: Vec<String>,
     /// Events of pods in these namespaces
@@ -74,7 +87,7 @@ pub struct Arguments {
     pub containers: Vec<String>,
     /// Events of processes outside of pods
     #[arg(long, value_parser = boolean, default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, hide_default_value = true)]
+        require_equals = true, value_name = "BOOLEAN", hide_default_value = true)]
     pub host: bool,
     /// Events of these policies
     #[arg(long, value_name = "NAMES")]
@@ -87,15 +100,15 @@ pub struct Arguments {
     pub tty_encode: String,
     /// Print stack traces after compact events
     #[arg(long, value_parser = boolean, default_value = "true", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true)]
+        require_equals = true, value_name = "BOOLEAN")]
     pub stack_traces: bool,
     /// Print IMA hashes after compact LSM events
     #[arg(long, value_parser = boolean, default_value = "true", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true)]
+        require_equals = true, value_name = "BOOLEAN")]
     pub ima_hash: bool,
     /// Connect again when the agent ends the stream or cannot be reached, for ever
     #[arg(long, value_parser = boolean, default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, hide_default_value = true)]
+        require_equals = true, value_name = "BOOLEAN", hide_default_value = true)]
     pub reconnect: bool,
     /// Wait before that
     #[arg(long, default_value = "2s", value_parser = crate::duration::parse, value_name = "DURATION")]
@@ -170,10 +183,24 @@ impl Arguments {
     }
 }
 
+/// Names of the event types.
+fn types() -> Vec<&'static str> {
+    let fields = GetEventsResponse::SCHEMA.fields.iter();
+    // The members of the oneof have the numbers of the event types.
+    let types = fields.filter(|field| field.oneof.is_some());
+    types
+        .filter_map(|field| EventType::try_from(field.number as i32).ok())
+        .map(|kind| kind.as_str_name())
+        .collect()
+}
+
 fn event_set(names: &[String]) -> anyhow::Result<Vec<i32>> {
     let number = |name: &String| match EventType::from_str_name(&name.to_ascii_uppercase()) {
         Some(kind) => Ok(kind.into()),
-        None => bail!("--event-types: no event type {name:?}: give names such as PROCESS_EXEC or PROCESS_KPROBE"),
+        None => bail!(
+            "--event-types: no event type {name:?}: give some of {}",
+            types().join(",")
+        ),
     };
     names.iter().map(number).collect()
 }

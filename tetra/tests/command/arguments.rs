@@ -33,12 +33,12 @@ fn what_is_wrong_with_it_is_one_line() {
     expect![[r#"
         Error: unrecognized subcommand 'getevent'; tip: a similar subcommand exists: 'getevents'
         Error: unexpected argument '--nope' found
-        Error: invalid value 'yaml' for '--output <OUTPUT>'; [possible values: json, compact]; For more information, try '--help'.
-        Error: invalid value 'maybe' for '--color <COLOUR>'; [possible values: auto, always, never]; For more information, try '--help'.
-        Error: invalid value 'maybe' for '--timestamps[=<TIMESTAMPS>]': give true or false; For more information, try '--help'.
+        Error: invalid value 'yaml' for '--output <FORM>'; [possible values: json, compact]; For more information, try '--help'.
+        Error: invalid value 'maybe' for '--color <WHEN>'; [possible values: auto, always, never]; For more information, try '--help'.
+        Error: invalid value 'maybe' for '--timestamps[=<BOOLEAN>]': give true or false; For more information, try '--help'.
         Error: invalid value '5' for '--reconnect-wait <DURATION>': give a duration such as 30s, 1m30s or 500ms; For more information, try '--help'.
         Error: a value is required for '--event-types <TYPES>' but none was supplied; For more information, try '--help'.
-        Error: invalid value 'soon' for '--timeout <TIMEOUT>': give a duration such as 30s, 1m30s or 500ms; For more information, try '--help'.
+        Error: invalid value 'soon' for '--timeout <DURATION>': give a duration such as 30s, 1m30s or 500ms; For more information, try '--help'.
         Error: server address "localhost": give host:port or unix:///path: no host and port
         Error: invalid value 'tcsh' for '<SHELL>'; [possible values: bash, elvish, fish, powershell, zsh]; tip: a similar value exists: 'zsh'; For more information, try '--help'.
         Error: unexpected argument 'a' found
@@ -59,6 +59,17 @@ fn help_is_not_an_error() {
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
         assert!(stdout.contains("Usage: tetra"), "{stdout}");
     }
+    // The commands' own flags come first, those that all have in common after them.
+    let getevents = run(&["getevents", "-h"]).stdout;
+    let places = [
+        "-o, --output",
+        "--reconnect-wait",
+        "How to reach the agent:",
+        "--server-address",
+        "Examples:",
+    ];
+    let places: Vec<_> = places.iter().map(|part| getevents.find(part).expect(part)).collect();
+    assert!(places.is_sorted(), "{getevents}");
     expect![[r#"
         Observe the security events of a Tetragon agent
 
@@ -72,21 +83,17 @@ fn help_is_not_an_error() {
           help        Print this message or the help of the given subcommand(s)
 
         Options:
-          -d, --debug
-                  Log to standard error what tetra does
-              --server-address <SERVER_ADDRESS>
-                  Address of the agent, host:port or unix:///path [default: the running agent's, else
-                  localhost:54321]
-              --timeout <TIMEOUT>
-                  Time that a call may take, with its retries; streams of events take any time [default:
-                  30s]
-              --retries <RETRIES>
-                  Further attempts when the agent cannot be reached [default: 1]
-              --max-recv-size <MAX_RECV_SIZE>
-                  Largest message accepted from the agent, and longest line accepted from standard input, in
-                  bytes [default: 10485760]
-          -h, --help
-                  Print help
+          -d, --debug  Log to standard error what tetra does
+          -h, --help   Print help
+
+        How to reach the agent:
+              --server-address <ADDRESS>  Address of the agent, host:port or unix:///path [default: the
+                                          running agent's, else localhost:54321]
+              --timeout <DURATION>        Time that a call may take, with its retries; streams of events
+                                          take any time [default: 30s]
+              --retries <COUNT>           Further attempts when the agent cannot be reached [default: 1]
+              --max-recv-size <BYTES>     Largest message accepted from the agent, and longest line accepted
+                                          from standard input, in bytes [default: 10485760]
     "#]]
     .assert_eq(&bare.stdout);
 }

@@ -277,7 +277,7 @@ fn filters_that_cannot_be_used_here() {
         Error: filter: binary_regex: pattern "(": unclosed group
         Error: field filter: no event type that it applies to has a field "process.nope"
         Error: --cel-expression works only on events of the agent, not on standard input: use the other filters
-        Error: --event-types: no event type "PROCESS_NOPE": give names such as PROCESS_EXEC or PROCESS_KPROBE
+        Error: --event-types: no event type "PROCESS_NOPE": give some of PROCESS_EXEC,PROCESS_EXIT,PROCESS_KPROBE,PROCESS_TRACEPOINT,PROCESS_LOADER,PROCESS_UPROBE,PROCESS_THROTTLE,PROCESS_LSM,PROCESS_USDT,TEST,RATE_LIMIT_INFO
     "#]]
     .assert_eq(
         &[

@@ -11,13 +11,14 @@ use rustix::process::{Pid, Signal, kill_process};
 /// After this long the test has failed.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The command with `arguments`, without standard input and without the environment's wishes about colours.
+/// The command with `arguments`, without standard input and without the environment's wishes about colours and width.
 pub(crate) fn tetra(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tetra"));
     command
         .args(arguments)
         .env_remove("NO_COLOR")
         .env("TERM", "xterm")
+        .env("COLUMNS", "100")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
