@@ -57,6 +57,11 @@ impl Loaded {
         self.maps.get(name)
     }
 
+    /// All maps.
+    pub fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
     /// Why the kernel refused the object's own type information. Programs load without it too, but the verifier's log
     /// and `bpftool` then lack source lines.
     pub fn btf_refused(&self) -> Option<&SysError> {
