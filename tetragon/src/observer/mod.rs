@@ -20,11 +20,23 @@
 //! # }
 //! ```
 
+mod cgroup;
+mod data;
 mod error;
+mod family;
+mod kernel_types;
+mod object;
 mod options;
+mod pipeline;
+mod privileges;
+mod reconcile;
 mod run;
+mod seed;
+mod self_test;
+mod start;
 mod stats;
 mod stop;
+mod waiting;
 
 pub use error::Error;
 pub use options::{Options, Redact};

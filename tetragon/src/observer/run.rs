@@ -1,32 +1,234 @@
 //! The loop that reads the ring.
 
-use std::sync::Arc;
+use std::{
+    env,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Error, Options, Stats, StatsHandle, Stop, stats::Counters};
-use crate::sink::Sink;
+use ebpf_abi::map::ProcessKey;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    thread::{MembarrierCommand, membarrier},
+};
+
+use super::{
+    Error, Options, Stats, StatsHandle, Stop,
+    pipeline::Pipeline,
+    reconcile, seed,
+    start::{self, Attached},
+    stats::Counters,
+};
+use crate::{
+    record::{RawReader, RawWriter},
+    sink::Sink,
+};
+
+/// Records handled before what they led to is made visible.
+const BATCH: usize = 1_024;
+
+/// How often the log says what became of the events, if nothing was lost.
+const REPORT: Duration = Duration::from_hours(24);
+
+/// The same if something was.
+const REPORT_LOSS: Duration = Duration::from_hours(1);
+
+/// Looks at the ring after detaching before what is missing counts as never written.
+const LAST_LOOKS: usize = 100;
 
 /// Kernel programs attached and a ring to read.
 #[derive(Debug)]
 pub struct Observer {
-    counters: Arc<Counters>,
+    attached: Attached,
+    pipeline: Pipeline,
+    /// Processes to tell of before anything else.
+    running: Vec<ProcessKey>,
+    /// What came while `/proc` was read.
+    backlog: Vec<u8>,
+    raw: Option<(RawWriter, PathBuf)>,
+    collect_every: Duration,
 }
 
 impl Observer {
-    /// Loads the kernel programs, tests them, attaches them, and scans `/proc` for the processes that run already.
-    pub fn start(_options: Options) -> Result<Self, Error> {
-        Err(Error::NoObject)
+    /// Loads the kernel programs, tests them, attaches them, and scans `/proc` for the processes that run already. The
+    /// ring fills from then on: [`Self::run`] should follow soon.
+    pub fn start(options: Options) -> Result<Self, Error> {
+        let counters = Arc::new(Counters::default());
+        let raw = record_raw()?;
+        let mut attached = start::attach(&options, &counters)?;
+        let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
+        let root = options.procfs.clone();
+        let mut pipeline = start::pipeline(options, counters);
+        let mut backlog = Vec::new();
+        let Attached { ring, maps, procfs, .. } = &mut attached;
+        let running = seed::seed(procfs, &root, maps.get("execve_map")?, &mut pipeline, || {
+            ring.consume(usize::MAX, |record| {
+                backlog.extend_from_slice(&(record.len() as u32).to_le_bytes());
+                backlog.extend_from_slice(record);
+            })?;
+            Ok(())
+        })?;
+        Ok(Self {
+            attached,
+            pipeline,
+            running,
+            backlog,
+            raw,
+            collect_every,
+        })
     }
 
     /// Counters, readable while the observer runs and after.
     pub fn stats_handle(&self) -> Arc<StatsHandle> {
-        Arc::new(StatsHandle {
-            counters: Arc::clone(&self.counters),
-        })
+        Arc::clone(&self.attached.stats)
     }
 
     /// Emits the processes that run already, then every event, until stopped. Then detaches, reads what is left in the
     /// ring, and returns the final counters.
-    pub fn run(self, _sink: &mut dyn Sink, _stop: &Stop) -> Result<Stats, Error> {
-        Ok(self.stats_handle().read())
+    pub fn run(mut self, sink: &mut dyn Sink, stop: &Stop) -> Result<Stats, Error> {
+        for key in std::mem::take(&mut self.running) {
+            self.pipeline.emit_known(key, sink);
+        }
+        for record in RawReader(&std::mem::take(&mut self.backlog)) {
+            write_raw(&mut self.raw, record)?;
+            self.pipeline.handle(record, sink);
+        }
+        sink.flush();
+        let stats = self.stats_handle();
+        let mut reports = Reports::new(&stats.read());
+        let mut collect = Instant::now() + self.collect_every;
+        while !self.wait(stop, collect)? {
+            self.pipeline.clock.follow();
+            self.consume(sink)?;
+            let now = Instant::now();
+            if self.pipeline.waiting.next().is_some_and(|next| now >= next) {
+                self.pipeline.retry(false, sink);
+                sink.flush();
+            }
+            if now >= collect {
+                collect = now + self.collect_every;
+                self.pipeline.cache.collect();
+                reconcile::reconcile(&mut self.pipeline, &self.attached)?;
+                reports.tick(&stats, now);
+            }
+            self.pipeline.count();
+        }
+        self.finish(sink)
     }
+
+    /// Waits for records, for `until`, or for what the event cache is to do; true when stopped.
+    fn wait(&self, stop: &Stop, until: Instant) -> Result<bool, Error> {
+        let next = self.pipeline.waiting.next().map_or(until, |next| next.min(until));
+        let timeout = next.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let mut events = [
+            PollFd::new(&self.attached.ring, PollFlags::IN),
+            PollFd::new(stop, PollFlags::IN),
+        ];
+        match poll(&mut events, Some(&timeout)) {
+            Ok(_) => Ok(events[1].revents().contains(PollFlags::IN)),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(Error::Wait(error.into())),
+        }
+    }
+
+    /// Handles all records there are, or one batch if they come faster than they can be handled.
+    fn consume(&mut self, sink: &mut dyn Sink) -> Result<usize, Error> {
+        let Self {
+            attached,
+            pipeline,
+            raw,
+            ..
+        } = self;
+        let mut failed = Ok(());
+        let records = attached.ring.consume(BATCH, |record| {
+            if raw.is_some() && failed.is_ok() {
+                failed = write_raw(raw, record);
+            }
+            pipeline.handle(record, sink);
+        })?;
+        if records > 0 {
+            sink.flush();
+        }
+        failed.map(|()| records)
+    }
+
+    /// Detaches, waits for programs that still run, reads what they left.
+    fn finish(mut self, sink: &mut dyn Sink) -> Result<Stats, Error> {
+        let stats = self.stats_handle();
+        self.attached.links.clear();
+        // Programs run with preemption disabled or within a read-side section: a grace period later none runs any more.
+        // Where the kernel does not have this, the counters below tell.
+        let _unknown = membarrier(MembarrierCommand::Global);
+        for _ in 0..LAST_LOOKS {
+            while self.consume(sink)? > 0 {}
+            let now = stats.read();
+            if now.ops.iter().all(|op| op.received >= op.sent) {
+                break;
+            }
+        }
+        self.pipeline.retry(true, sink);
+        self.pipeline.count();
+        sink.flush();
+        if let Some((raw, path)) = &mut self.raw {
+            let path = path.clone();
+            raw.flush().map_err(|source| Error::RecordRaw { path, source })?;
+        }
+        let total = stats.read();
+        tracing::info!("BPF events statistics: {total}");
+        Ok(total)
+    }
+}
+
+/// When the log says what became of the events.
+#[derive(Debug)]
+struct Reports {
+    last: Instant,
+    lost: u64,
+}
+
+impl Reports {
+    fn new(stats: &Stats) -> Self {
+        Self {
+            last: Instant::now(),
+            lost: stats.lost(),
+        }
+    }
+
+    fn tick(&mut self, stats: &StatsHandle, now: Instant) {
+        let since = now - self.last;
+        if since < REPORT_LOSS {
+            return;
+        }
+        let stats = stats.read();
+        if stats.lost() != self.lost || since >= REPORT {
+            tracing::info!("BPF events statistics: {stats}");
+            *self = Self {
+                last: now,
+                lost: stats.lost(),
+            };
+        }
+    }
+}
+
+/// For the corpus that decoders are tested with: see [`crate::record::RawWriter`].
+fn record_raw() -> Result<Option<(RawWriter, PathBuf)>, Error> {
+    let Some(path) = env::var_os("TETRAGON_RECORD_RAW").map(PathBuf::from) else {
+        return Ok(None);
+    };
+    match RawWriter::create(&path) {
+        Ok(writer) => Ok(Some((writer, path))),
+        Err(source) => Err(Error::RecordRaw { path, source }),
+    }
+}
+
+fn write_raw(raw: &mut Option<(RawWriter, PathBuf)>, record: &[u8]) -> Result<(), Error> {
+    let Some((writer, path)) = raw else { return Ok(()) };
+    let path = path.clone();
+    writer.write(record).map_err(|source| Error::RecordRaw { path, source })
 }

@@ -1,74 +1,94 @@
 //! What became of every event, in numbers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use ebpf_abi::event::op;
+use ebpf_abi::{
+    event::op,
+    map::{Outcome, stats_index},
+};
+use ebpf_loader::Maps;
 
-/// Event types that the kernel programs send, with the names that logs and metrics give them.
-pub const OPS: [(u8, &str); 4] = [
-    (op::EXECVE, "exec"),
-    (op::EXIT, "exit"),
-    (op::CLONE, "clone"),
-    (op::DATA, "data"),
-];
+/// Map of the counters in the kernel.
+const KERNEL_COUNTERS: &str = "tg_stats_map";
 
-/// A counter with one writer.
+/// A counter that one thread writes.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(crate) fn add(&self, more: u64) {
-        // One thread writes, so that no locked instruction is needed.
-        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    pub(super) fn add(&self, more: u64) {
+        // With one writer, no locked instruction is needed.
+        self.set(self.get().wrapping_add(more));
     }
 
-    pub(crate) fn set(&self, value: u64) {
+    pub(super) fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
-    pub(crate) fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// Live counters of an observer, written by the thread that reads the ring.
+/// Live counters, written by the thread that reads the ring.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Records read from the ring, in the order of [`OPS`].
-    pub(crate) received: [Counter; OPS.len()],
-    pub(crate) malformed: Counter,
-    pub(crate) emitted: Counter,
-    pub(crate) process_cache: Counter,
-    pub(crate) process_cache_evicted: Counter,
-    pub(crate) event_cache: Counter,
-    pub(crate) event_cache_full: Counter,
-    pub(crate) event_cache_incomplete: Counter,
-    pub(crate) data_cache: Counter,
-    pub(crate) data_cache_evicted: Counter,
-    pub(crate) data_lost: Counter,
+pub(super) struct Counters {
+    pub(super) exec: Counter,
+    pub(super) exit: Counter,
+    pub(super) clone: Counter,
+    pub(super) data: Counter,
+    pub(super) malformed: Counter,
+    pub(super) emitted: Counter,
+    pub(super) process_cache: Counter,
+    pub(super) process_cache_evicted: Counter,
+    pub(super) event_cache: Counter,
+    pub(super) event_cache_full: Counter,
+    pub(super) event_cache_incomplete: Counter,
+    pub(super) data_cache: Counter,
+    pub(super) data_cache_evicted: Counter,
+    pub(super) data_lost: Counter,
 }
 
 /// Reads the counters, from any thread.
 #[derive(Debug)]
 pub struct StatsHandle {
-    pub(crate) counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) maps: Arc<Maps>,
+    /// Counted in the kernel before anything was attached: the self-test.
+    baseline: OnceLock<Vec<OpStats>>,
 }
 
 impl StatsHandle {
+    pub(super) fn new(counters: Arc<Counters>, maps: Arc<Maps>) -> Self {
+        Self {
+            counters,
+            maps,
+            baseline: OnceLock::new(),
+        }
+    }
+
+    /// Counts from here on.
+    pub(super) fn begin(&self) {
+        let _begun = self.baseline.set(self.read().ops);
+    }
+
     /// The counters of this moment, those of the kernel programs included.
     pub fn read(&self) -> Stats {
-        let counters = &self.counters;
-        let mut ops = Vec::with_capacity(OPS.len());
-        for ((op, name), received) in OPS.iter().zip(&counters.received) {
-            ops.push(OpStats {
-                op: *op,
-                name,
-                received: received.get(),
-                ..OpStats::default()
-            });
+        let counters = &*self.counters;
+        let mut ops = vec![
+            self.op(op::EXECVE, "exec", counters.exec.get()),
+            self.op(op::EXIT, "exit", counters.exit.get()),
+            self.op(op::CLONE, "clone", counters.clone.get()),
+            self.op(op::DATA, "data", counters.data.get()),
+        ];
+        for (op, before) in ops.iter_mut().zip(self.baseline.get().into_iter().flatten()) {
+            op.sent -= before.sent;
         }
         Stats {
             received: ops.iter().map(|op| op.received).sum(),
@@ -85,9 +105,27 @@ impl StatsHandle {
             data_lost: counters.data_lost.get(),
         }
     }
+
+    fn op(&self, op: u8, name: &'static str, received: u64) -> OpStats {
+        let counted = |outcome| {
+            let counter = self.maps.get(KERNEL_COUNTERS);
+            let per_cpu = counter.and_then(|map| map.get_per_cpu::<u32, u64>(&stats_index(op, outcome)));
+            per_cpu.map_or(0, |values| values.iter().sum())
+        };
+        OpStats {
+            op,
+            name,
+            sent: counted(Outcome::Sent),
+            received,
+            ring_full: counted(Outcome::RingFull),
+            map_full: counted(Outcome::MapFull),
+            no_scratch: counted(Outcome::NoScratch),
+        }
+    }
 }
 
-/// Counters at one moment. Once the ring is drained, `generated = received + lost` holds for each event type.
+/// Counters at one moment. Once the ring is drained, `received == sent` for each event type, and `sent + lost` is what
+/// the kernel programs saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// By event type.
@@ -133,4 +171,102 @@ pub struct OpStats {
     pub map_full: u64,
     /// Lost for another reason within the kernel programs.
     pub no_scratch: u64,
+}
+
+impl OpStats {
+    /// Events that did not reach the ring.
+    pub fn lost(&self) -> u64 {
+        self.ring_full + self.no_scratch
+    }
+
+    /// Events that the kernel programs saw.
+    pub fn generated(&self) -> u64 {
+        self.sent + self.lost()
+    }
+}
+
+impl Stats {
+    /// Events that the kernel programs saw.
+    pub fn generated(&self) -> u64 {
+        self.ops.iter().map(OpStats::generated).sum()
+    }
+
+    /// Events that did not reach the ring.
+    pub fn lost(&self) -> u64 {
+        self.ops.iter().map(OpStats::lost).sum()
+    }
+}
+
+/// One line: the totals, then what is not as it should be, by type.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (generated, lost) = (self.generated(), self.lost());
+        // Rounded up, so that a loss never shows as none.
+        let tenths = (lost * 1_000).div_ceil(generated.max(1));
+        write!(
+            f,
+            "{} received, {}.{}% events loss: {generated} generated, {lost} lost, {} emitted",
+            self.received,
+            tenths / 10,
+            tenths % 10,
+            self.emitted
+        )?;
+        for op in &self.ops {
+            write!(f, "; {} {}", op.name, op.received)?;
+            let unread = op.sent.wrapping_sub(op.received);
+            let reasons = [
+                (op.ring_full, "ring full"),
+                (op.no_scratch, "no scratch memory"),
+                (op.map_full, "not remembered"),
+                (unread, "unread"),
+            ];
+            for (number, reason) in reasons.iter().filter(|(number, _)| *number != 0) {
+                write!(f, ", {number} {reason}")?;
+            }
+        }
+        let rest = [
+            (self.malformed, "malformed records"),
+            (self.process_cache_evicted, "processes evicted"),
+            (self.event_cache_full, "events that could not wait"),
+            (self.event_cache_incomplete, "events incomplete"),
+            (self.data_cache_evicted, "long arguments evicted"),
+            (self.data_lost, "long arguments incomplete"),
+        ];
+        for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
+            write!(f, "; {number} {what}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_line_says_what_is_wrong() {
+        let op = |name, sent, received| OpStats {
+            name,
+            sent,
+            received,
+            ..OpStats::default()
+        };
+        let mut stats = Stats {
+            ops: vec![op("exec", 5, 5), op("exit", 4, 4)],
+            received: 9,
+            emitted: 12,
+            ..Stats::default()
+        };
+        expect!["9 received, 0.0% events loss: 9 generated, 0 lost, 12 emitted; exec 5; exit 4"]
+            .assert_eq(&stats.to_string());
+        stats.ops[0].ring_full = 3;
+        stats.ops[1].received = 2;
+        stats.data_lost = 1;
+        expect![
+            "9 received, 25.0% events loss: 12 generated, 3 lost, 12 emitted; exec 5, 3 ring full; exit 2, 2 unread; 1 long arguments incomplete"
+        ]
+        .assert_eq(&stats.to_string());
+    }
 }

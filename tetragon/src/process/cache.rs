@@ -10,7 +10,7 @@ use super::dead::Dead;
 /// Smallest capacity.
 const SMALLEST: usize = 16;
 
-/// Place of an image in the cache. Valid until the next insertion or removal.
+/// Place of an image in the cache. Valid as long as the image is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u32);
 
@@ -148,6 +148,13 @@ impl Cache {
         if self.image(slot).is_some_and(|image| image.references() == 0) {
             self.remove(slot);
         }
+    }
+
+    /// Identities of all images that live, the kernel's own process excepted.
+    pub fn alive(&self) -> Vec<ProcessKey> {
+        let images = self.images.iter().flatten();
+        let alive = images.filter(|image| image.alive && image.key.pid != 0);
+        alive.map(|image| image.key).collect()
     }
 
     /// One round of garbage collection: drops what died before the last round.

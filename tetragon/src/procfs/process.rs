@@ -1,10 +1,13 @@
 //! One process.
 
-use std::{fs, os::unix::ffi::OsStringExt as _, path::Path};
+use std::{fs, io::ErrorKind, os::unix::ffi::OsStringExt as _, path::Path};
 
 use ebpf_abi::map::{Capabilities, Credentials, Namespaces, ProcessKey};
 
 use super::{Procfs, Stat, namespaces, status::Status};
+
+/// `ESRCH`.
+const GONE: i32 = 3;
 
 /// Which line of `/proc/<pid>/cgroup` names containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +89,19 @@ impl Procfs {
         let folder = self.folder(pid);
         let link = |name: &str| fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec());
         let status = Status::parse(&fs::read_to_string(folder.join("status")).ok()?);
-        // Without memory of its own there is no executable any more: the process is exiting.
-        let exe = link("exe").ok()?;
+        let cmdline = trimmed(fs::read(folder.join("cmdline")).unwrap_or_default());
+        let exe = match link("exe") {
+            Ok(exe) => exe,
+            // Without memory of its own there is no executable any more: the process is exiting.
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) if error.raw_os_error() == Some(GONE) => return None,
+            // Not to be told. The first argument is what the process says of itself.
+            Err(_) => cmdline.split(|&byte| byte == 0).next().unwrap_or_default().to_vec(),
+        };
         let loginuid = fs::read_to_string(folder.join("loginuid")).unwrap_or_default();
         Some(Scanned {
             exe,
-            cmdline: trimmed(fs::read(folder.join("cmdline")).unwrap_or_default()),
+            cmdline,
             environ: if self.environ {
                 fs::read(folder.join("environ")).unwrap_or_default()
             } else {

@@ -1,0 +1,161 @@
+//! The processes that run already: from `/proc` into the kernel's map and into the process cache.
+//!
+//! The kernel programs are attached by now and go on. A process is inserted only where they have no entry, as theirs is
+//! newer; and whether it still lives is looked up after the insertion, so that one that exits in between either leaves
+//! an exit record behind or is taken out again.
+
+use std::{collections::HashMap, path::Path};
+
+use ebpf_abi::map::{ProcessEntry, ProcessKey, entry_flag};
+use ebpf_loader::{Map, Update};
+
+use super::{Error, pipeline::Pipeline};
+use crate::procfs::{Procfs, Scanned};
+
+/// Processes read between two looks at the ring.
+const BATCH: usize = 64;
+
+/// `EEXIST`.
+const EXISTS: i32 = 17;
+
+/// Inserts all of them; returns the identities of those to be told of: all but the kernel's threads. Calls `drain` now
+/// and then, as the ring fills meanwhile.
+pub(super) fn seed(
+    procfs: &Procfs,
+    root: &Path,
+    map: &Map,
+    pipeline: &mut Pipeline,
+    mut drain: impl FnMut() -> Result<(), Error>,
+) -> Result<Vec<ProcessKey>, Error> {
+    let kernel = ProcessEntry {
+        key: ProcessKey::KERNEL,
+        parent: ProcessKey::KERNEL,
+        flags: entry_flag::PROCFS,
+        ..ProcessEntry::default()
+    };
+    insert(map, &kernel)?;
+    let process = pipeline.builder.kernel(&pipeline.clock);
+    pipeline.cache.insert(ProcessKey::KERNEL, ProcessKey::KERNEL, process);
+
+    let failed = |source| Error::Procfs {
+        path: root.to_owned(),
+        source,
+    };
+    let mut processes = Vec::new();
+    for (index, pid) in procfs.pids().map_err(failed)?.into_iter().enumerate() {
+        if index % BATCH == 0 {
+            drain()?;
+        }
+        processes.extend(procfs.read(pid));
+    }
+    // Parents before their children.
+    processes.sort_unstable_by_key(|process| (process.key().ktime, process.pid));
+    let mut known: HashMap<u32, Known> = HashMap::with_capacity(processes.len());
+    let mut shown = Vec::new();
+    for (index, process) in processes.iter().enumerate() {
+        if index % BATCH == 0 {
+            drain()?;
+        }
+        let parent = parent(process, &known, map, procfs);
+        let in_init_tree = process.nspid == 1 || parent.in_init_tree;
+        let key = process.key();
+        if !insert(map, &entry(process, parent.key, in_init_tree))? {
+            continue;
+        }
+        // Whoever removes the entry first has seen the exit: the kernel programs, which tell of it, or this.
+        if !lives(procfs, key) && remove(map, key)? {
+            continue;
+        }
+        let shows = pipeline
+            .builder
+            .scanned(process, parent.key, in_init_tree, &pipeline.clock);
+        pipeline.cache.insert(key, parent.key, shows);
+        known.insert(process.pid, Known { key, in_init_tree });
+        if !process.kernel_thread {
+            shown.push(key);
+        }
+    }
+    Ok(shown)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    key: ProcessKey,
+    in_init_tree: bool,
+}
+
+/// The parent of a process: of those read, of those the kernel programs know, or whoever has adopted it since.
+fn parent(process: &Scanned, known: &HashMap<u32, Known>, map: &Map, procfs: &Procfs) -> Known {
+    let look_up = |pid: u32| {
+        if pid == 0 {
+            return Some(Known {
+                key: ProcessKey::KERNEL,
+                in_init_tree: false,
+            });
+        }
+        known.get(&pid).copied().or_else(|| {
+            let entry: ProcessEntry = map.get(&pid).ok().flatten()?;
+            Some(Known {
+                key: entry.key,
+                in_init_tree: entry.flags & entry_flag::IN_INIT_TREE != 0,
+            })
+        })
+    };
+    let adopted = || {
+        procfs
+            .stat(process.pid)
+            .and_then(|stat| look_up(stat.ppid))
+            .unwrap_or(Known {
+                key: ProcessKey::new(process.ppid, 0),
+                in_init_tree: false,
+            })
+    };
+    look_up(process.ppid).unwrap_or_else(adopted)
+}
+
+fn entry(process: &Scanned, parent: ProcessKey, in_init_tree: bool) -> ProcessEntry {
+    let mut flags = entry_flag::PROCFS;
+    if in_init_tree {
+        flags |= entry_flag::IN_INIT_TREE;
+    }
+    ProcessEntry {
+        key: process.key(),
+        parent,
+        flags,
+        nspid: process.nspid,
+        ns: process.ns,
+        caps: process.caps,
+    }
+}
+
+/// Inserts `entry` unless there is one of that process; whether it did. When the map is full the process is known to
+/// the agent alone, and its end will go unnoticed.
+fn insert(map: &Map, entry: &ProcessEntry) -> Result<bool, Error> {
+    match map.set(&entry.key.pid, entry, Update::Insert) {
+        Ok(()) => Ok(true),
+        Err(ebpf_loader::Error::Map { source, .. }) if source.errno() == EXISTS => Ok(false),
+        Err(ebpf_loader::Error::Map { source, .. }) if source.errno() == FULL => {
+            tracing::warn!(
+                pid = entry.key.pid,
+                "execve_map is full: give it more room with --execve-map-entries"
+            );
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `E2BIG`.
+const FULL: i32 = 7;
+
+fn lives(procfs: &Procfs, key: ProcessKey) -> bool {
+    procfs
+        .stat(key.pid)
+        .is_some_and(|stat| stat.key() == key && !stat.gone())
+}
+
+/// Removes the entry of `key` if it is still there; whether it was.
+fn remove(map: &Map, key: ProcessKey) -> Result<bool, Error> {
+    let entry: Option<ProcessEntry> = map.get(&key.pid)?;
+    Ok(entry.is_some_and(|entry| entry.key == key) && map.remove(&key.pid)?)
+}

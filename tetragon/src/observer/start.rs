@@ -1,0 +1,188 @@
+//! Getting the kernel programs to run.
+
+use std::{path::Path, sync::Arc};
+
+use btf::Btf;
+use ebpf_abi::config::Config;
+use ebpf_loader::{Link, Loaded, Maps, ProgramKind, RingBuffer};
+use rustix::param::page_size;
+use tetragon_api::v1::GetEventsResponse;
+use zerocopy::IntoBytes as _;
+
+use super::{
+    Error, Options, cgroup,
+    data::DataCache,
+    kernel_types::{self, KernelTypes},
+    object,
+    pipeline::Pipeline,
+    privileges, self_test,
+    stats::{Counters, StatsHandle},
+    waiting::Waiting,
+};
+use crate::{
+    clock::Clock,
+    event::Builder,
+    process::Cache,
+    procfs::{Cgroup, Procfs, namespaces},
+    users::Users,
+};
+
+/// Programs attached, maps, and the ring.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// Dropping them detaches the programs.
+    pub(super) links: Vec<Link>,
+    pub(super) ring: RingBuffer,
+    pub(super) maps: Arc<Maps>,
+    pub(super) stats: Arc<StatsHandle>,
+    pub(super) procfs: Procfs,
+}
+
+/// Loads, tests and attaches the kernel programs. What is needed for that alone is gone afterwards.
+pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Attached, Error> {
+    let mut object = object::object(options.bpf_lib.as_deref())?;
+    let KernelTypes { path, bytes } = kernel_types::find(options.btf.as_deref(), options.bpf_lib.as_deref())?;
+    let types = Btf::parse(&bytes).map_err(|source| Error::KernelTypes {
+        path: path.clone(),
+        source,
+    })?;
+    let resolved = btf::fields::resolve(&types).map_err(|source| Error::Fields {
+        path: path.clone(),
+        source,
+    })?;
+    tracing::debug!("kernel fields from {}:\n{resolved}", path.display());
+    let (cgroup_subsys, cgroup) = cgroup::detect(&options.procfs, &resolved.offsets);
+    let config = config(options, cgroup_subsys);
+    object.set_global("OFFSETS", resolved.offsets.as_bytes())?;
+    object.set_global("CONFIG", config.as_bytes())?;
+    object.set_max_entries("tg_events", ring_size(options.ring_bytes))?;
+    object.set_max_entries("execve_map", options.execve_map_entries.max(1))?;
+    let loaded = object.create()?;
+    if let Some(refused) = loaded.btf_refused() {
+        tracing::debug!("the kernel does not take the type information of its programs: {refused}");
+    }
+
+    let procfs = procfs(options, cgroup);
+    let mut ring = RingBuffer::new(loaded.map("tg_events")?)?;
+    let load = |name| loaded.load(name, ProgramKind::RawTracepoint);
+    // Exits first: an entry made before somebody watches for the exit would stay for ever. Executions before clones: a
+    // clone whose execution went unnoticed would be taken for its parent for ever.
+    let exit = load("sched_process_exit")?;
+    let exec = load("sched_process_exec")?;
+    let fork = load("sched_process_fork")?;
+    self_test::run(&exec, &mut ring, loaded.maps(), &procfs, &config, &path)?;
+    let mut links = Vec::new();
+    links.extend(
+        options
+            .process_cred
+            .then(|| privileges::attach(&loaded, &types))
+            .flatten(),
+    );
+    let begun = |loaded: Loaded| {
+        let maps = Arc::new(loaded.into_maps());
+        let stats = Arc::new(StatsHandle::new(Arc::clone(counters), Arc::clone(&maps)));
+        stats.begin();
+        (maps, stats)
+    };
+    let (maps, stats) = begun(loaded);
+    for (program, tracepoint) in [
+        (exit, "sched_process_exit"),
+        (exec, "sched_process_exec"),
+        (fork, "sched_process_fork"),
+    ] {
+        tracing::debug!(
+            program = program.name(),
+            verified = program.verified_insns(),
+            bytes = program.xlated_len(),
+            "attach"
+        );
+        links.push(program.attach_raw_tracepoint(tracepoint)?);
+    }
+    Ok(Attached {
+        links,
+        ring,
+        maps,
+        stats,
+        procfs,
+    })
+}
+
+/// What turns records into events.
+pub(super) fn pipeline(options: Options, counters: Arc<Counters>) -> Pipeline {
+    let Options {
+        procfs,
+        node_name,
+        cluster_name,
+        process_cache_size,
+        data_cache_size,
+        event_cache_retries,
+        event_cache_retry_delay,
+        process_cred,
+        process_ns,
+        ancestors,
+        environment,
+        usernames,
+        redaction,
+        ..
+    } = options;
+    let builder = Builder {
+        node_name: node_name.clone(),
+        process_cred,
+        process_ns,
+        environment,
+        users: usernames.then(|| Users::new(Path::new("/etc/passwd"))),
+        redaction,
+        host: namespaces(&procfs.join("1/ns")),
+    };
+    Pipeline {
+        cache: Cache::new(process_cache_size, ancestors),
+        builder,
+        clock: Clock::now(),
+        data: DataCache::new(data_cache_size),
+        waiting: Waiting::new(event_cache_retries, event_cache_retry_delay),
+        ancestors,
+        response: GetEventsResponse {
+            node_name,
+            cluster_name,
+            ..GetEventsResponse::default()
+        },
+        counters,
+        reconciled: 0,
+    }
+}
+
+fn config(options: &Options, cgroup_subsys: u32) -> Config {
+    Config {
+        process_cred: options.process_cred.into(),
+        // Account names are for processes in the host's namespaces only.
+        process_ns: (options.process_ns || options.usernames).into(),
+        process_env: options.environment.is_some().into(),
+        cgroup_subsys,
+    }
+}
+
+fn procfs(options: &Options, cgroup: Cgroup) -> Procfs {
+    let mut procfs = Procfs::new(&options.procfs);
+    procfs.cgroup = cgroup;
+    procfs.environ = options.environment.is_some();
+    procfs
+}
+
+/// Sizes of a ring buffer are powers of two and whole pages.
+fn ring_size(bytes: usize) -> u32 {
+    let size = bytes.clamp(page_size(), 1 << 30).next_power_of_two();
+    u32::try_from(size).unwrap_or(1 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes() {
+        assert_eq!(ring_size(0) as usize, page_size());
+        assert_eq!(ring_size(65_535), 65_536);
+        assert_eq!(ring_size(3 << 20), 4 << 20);
+        assert_eq!(ring_size(usize::MAX), 1 << 30);
+    }
+}
