@@ -1,13 +1,14 @@
-//! The field table against each kernel of the matrix: Debian's cloud kernels, whose type information, cut down to the
-//! structures of the table, lies in `kernels/`. What each field resolves to stands next to it.
+//! The field table against each kernel of the matrix (`kernels/*.toml` of the checkout), whose type information, cut
+//! down to the structures of the table, lies in `kernels/` here. What each field resolves to stands next to it.
 //!
-//! | file | Debian package |
+//! | file | made from |
 //! | --- | --- |
 //! | `5.10.btf` | `linux-image-5.10.0-46-cloud-amd64` 5.10.262-1 (bullseye-security) |
 //! | `6.1.btf` | `linux-image-6.1.0-56-cloud-amd64` 6.1.192-2 (bookworm-security) |
 //! | `6.12.btf` | `linux-image-6.12.118+deb13-cloud-amd64` 6.12.118-1 (trixie-security) |
+//! | `6.12-override.btf` | the prebuilt kernel of that name, 6.12.107 |
 //! | `6.18.btf` | `linux-image-6.18.15+deb13-cloud-amd64` 6.18.15-1~bpo13+1 (trixie-backports) |
-//! | `7.3.btf` | `linux-binary-7.3.4+deb13-cloud-amd64` 7.3.4-1~bpo13+1 (trixie-backports) |
+//! | `7.x.btf` | `linux-binary-7.3.4+deb13-cloud-amd64` 7.3.4-1~bpo13+1 (trixie-backports) |
 //!
 //! A file must be written anew when the table names a structure that it lacks (a further member of one that it has is
 //! there already). Of the kernel that runs:
@@ -32,30 +33,43 @@ use std::path::{Path, PathBuf};
 use btf::{Btf, fields, minimise};
 use expect_test::expect_file;
 
-/// The files, by name.
+/// The files of type information, by kernel.
 fn kernels() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
+    let read = |(name, path)| (name, std::fs::read(path).expect("a readable file"));
+    files("tests/kernels", "btf").into_iter().map(read).collect()
+}
+
+/// The files with `extension` in `folder`, by their name without it.
+fn files(folder: &str, extension: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = std::fs::read_dir(&folder).expect("the folder is part of the checkout");
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("a folder can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "btf"))
+    let name = |path: PathBuf| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+        path.extension()
+            .is_some_and(|other| other == extension)
+            .then(|| (stem.expect("ASCII"), path))
+    };
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| name(entry.expect("a folder can be read").path()))
         .collect();
     files.sort();
-    let name = |path: &Path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-    let read = |path: PathBuf| {
-        (
-            name(&path).expect("ASCII"),
-            std::fs::read(path).expect("a readable file"),
-        )
+    files
+}
+
+#[test]
+fn every_kernel_of_the_matrix_has_a_file() {
+    let names = |folder, extension| {
+        files(folder, extension)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
     };
-    files.into_iter().map(read).collect()
+    assert_eq!(names("tests/kernels", "btf"), names("../../kernels", "toml"));
 }
 
 #[test]
 fn every_field_resolves_as_recorded() {
-    let kernels = kernels();
-    assert!(kernels.len() >= 5, "one file a kernel of the matrix");
-    for (kernel, bytes) in kernels {
+    for (kernel, bytes) in kernels() {
         let btf = Btf::parse(&bytes).unwrap_or_else(|error| panic!("{kernel}: {error}"));
         let resolved = fields::resolve(&btf).unwrap_or_else(|error| panic!("{kernel}: {error}"));
         expect_file![format!("kernels/{kernel}.txt")].assert_eq(&resolved.to_string());
