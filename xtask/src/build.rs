@@ -4,6 +4,7 @@ pub(crate) mod bpf;
 mod calls;
 pub(crate) mod user;
 
+use crate::initramfs::Payload;
 use crate::{paths, setup, tool};
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -34,6 +35,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         out.display()
     ));
     Ok(())
+}
+
+/// Builds everything and packs it for test machines.
+pub(crate) fn payload() -> Result<Payload> {
+    setup::for_build()?;
+    bpf::build()?;
+    Payload::new(&user::build()?)
 }
 
 /// Copies a file by replacing it, so that a program that runs from there goes on undisturbed.

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs.
     #[arg(long)]
     record: bool,
+    /// Take the programs as they were built last.
+    #[arg(long)]
+    no_build: bool,
     /// Minutes after which a machine is ended.
     #[arg(long, default_value_t = 15, value_name = "MINUTES")]
     limit: u64,
@@ -56,6 +59,7 @@ impl Args {
             keep: false,
             shell: false,
             record: false,
+            no_build: false,
             limit: 15,
             filter: Vec::new(),
         }
@@ -66,9 +70,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let names = names(&cases()?, &args.filter)?;
     setup::for_machines()?;
     let kernels = kernels(args)?;
-    setup::for_build()?;
-    build::bpf::build()?;
-    let payload = Payload::new(&build::user::build()?)?;
+    let payload = if args.no_build {
+        Payload::new(&build::user::folder())?
+    } else {
+        build::payload()?
+    };
     if args.shell {
         let kernel = kernels.last().context("no kernel")?;
         return shell::run(kernel, &payload, Mode::Shell);

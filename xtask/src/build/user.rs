@@ -22,5 +22,10 @@ pub(crate) fn build() -> Result<PathBuf> {
         .args(["--package", "tetragon", "--package", "tetra", "--package", "vmtests"])
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     tool::run(&mut cargo)?;
-    Ok(paths::target().join(paths::USER_TARGET).join("release"))
+    Ok(folder())
+}
+
+/// Where the programs are.
+pub(crate) fn folder() -> PathBuf {
+    paths::target().join(paths::USER_TARGET).join("release")
 }
