@@ -36,7 +36,7 @@ impl Clock {
     }
 
     /// The moment `ktime` nanoseconds after boot.
-    pub fn timestamp(&self, ktime: u64) -> Timestamp {
+    pub fn timestamp(self, ktime: u64) -> Timestamp {
         let wall = self.boot.saturating_add_unsigned(ktime);
         Timestamp {
             seconds: wall.div_euclid(SECOND),

@@ -58,7 +58,7 @@ impl Builder {
     }
 
     /// The process that an exec record tells of.
-    pub fn exec(&mut self, record: &Exec<'_>, parts: &ExecParts<'_>, clock: &Clock) -> Process {
+    pub fn exec(&mut self, record: &Exec<'_>, parts: &ExecParts<'_>, clock: Clock) -> Process {
         let ExecParts {
             args,
             envs,
@@ -96,7 +96,7 @@ impl Builder {
     }
 
     /// The process that a clone record tells of: its parent by another number.
-    pub fn clone(&mut self, record: &CloneRecord<'_>, parent: Option<&Process>, flags: u32, clock: &Clock) -> Process {
+    pub fn clone(&mut self, record: &CloneRecord<'_>, parent: Option<&Process>, flags: u32, clock: Clock) -> Process {
         let head = &record.head;
         let mut process = self.base(head.process, head.parent, flags, clock);
         if let Some(parent) = parent {
@@ -115,7 +115,7 @@ impl Builder {
     }
 
     /// A process that was found in `/proc`.
-    pub fn scanned(&mut self, scanned: &Scanned, parent: ProcessKey, in_init_tree: bool, clock: &Clock) -> Process {
+    pub fn scanned(&mut self, scanned: &Scanned, parent: ProcessKey, in_init_tree: bool, clock: Clock) -> Process {
         let mut flags = exec_flag::PROCFS;
         if in_init_tree {
             flags |= exec_flag::IN_INIT_TREE;
@@ -150,7 +150,7 @@ impl Builder {
     }
 
     /// The kernel's own process, parent of the first ones.
-    pub fn kernel(&self, clock: &Clock) -> Process {
+    pub fn kernel(&self, clock: Clock) -> Process {
         Process {
             binary: "<kernel>".to_owned(),
             uid: Some(0),
@@ -160,7 +160,7 @@ impl Builder {
     }
 
     /// A process of which nothing is known but its identity.
-    pub fn unknown(&self, key: ProcessKey, clock: &Clock) -> Process {
+    pub fn unknown(&self, key: ProcessKey, clock: Clock) -> Process {
         Process {
             exec_id: self.exec_id(key),
             pid: Some(key.pid),
@@ -171,7 +171,7 @@ impl Builder {
         }
     }
 
-    fn base(&self, key: ProcessKey, parent: ProcessKey, flags: u32, clock: &Clock) -> Process {
+    fn base(&self, key: ProcessKey, parent: ProcessKey, flags: u32, clock: Clock) -> Process {
         Process {
             exec_id: self.exec_id(key),
             pid: Some(key.pid),

@@ -21,7 +21,7 @@ const CGROUP2: i64 = 0x6367_7270;
 /// With a unified hierarchy at the usual place that is it. Else it is that of the first controller of memory, pids and
 /// cpuset which has a hierarchy of its own, as container runtimes use all of these; with none, the unified one.
 pub(super) fn detect(procfs: &Path, offsets: &Offsets) -> (u32, Cgroup) {
-    let unified = statfs(MOUNT).is_ok_and(|mount| i64::from(mount.f_type) == CGROUP2);
+    let unified = statfs(MOUNT).is_ok_and(|mount| mount.f_type == CGROUP2);
     if unified {
         return (CGROUP_V2, Cgroup::Unified);
     }

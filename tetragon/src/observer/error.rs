@@ -20,7 +20,10 @@ pub enum Error {
     #[error("read {}: {source}; give the folder that has tetragon.bpf.o with --bpf-lib, or leave it out", path.display())]
     ReadObject { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
-    Object { path: PathBuf, source: ebpf_loader::Error },
+    Object {
+        path: PathBuf,
+        source: Box<ebpf_loader::Error>,
+    },
     #[error(
         "no kernel type information (BTF) in {}: use a kernel built with CONFIG_DEBUG_INFO_BTF, or give a file for \
          exactly this kernel with --btf",
@@ -55,7 +58,13 @@ pub enum Error {
     #[error("{0}")]
     Ring(#[from] ebpf_loader::RingError),
     #[error("{0}")]
-    Loader(#[from] ebpf_loader::Error),
+    Loader(Box<ebpf_loader::Error>),
+}
+
+impl From<ebpf_loader::Error> for Error {
+    fn from(error: ebpf_loader::Error) -> Self {
+        Self::Loader(Box::new(error))
+    }
 }
 
 fn paths(paths: &[PathBuf]) -> String {

@@ -30,6 +30,7 @@ mod options;
 mod pipeline;
 mod privileges;
 mod reconcile;
+mod replay;
 mod run;
 mod seed;
 mod self_test;
@@ -40,6 +41,7 @@ mod waiting;
 
 pub use error::Error;
 pub use options::{Options, Redact};
+pub use replay::Replay;
 pub use run::Observer;
 pub use stats::{OpStats, Stats, StatsHandle};
 pub use stop::Stop;

@@ -24,7 +24,10 @@ const FILE: &str = "tetragon.bpf.o";
 pub(super) fn object(bpf_lib: Option<&Path>) -> Result<Object, Error> {
     let (bytes, origin) = bytes(bpf_lib)?;
     tracing::debug!(object = %origin.display(), bytes = bytes.len(), "kernel program object");
-    Object::parse(&bytes).map_err(|source| Error::Object { path: origin, source })
+    Object::parse(&bytes).map_err(|source| Error::Object {
+        path: origin,
+        source: Box::new(source),
+    })
 }
 
 fn bytes(bpf_lib: Option<&Path>) -> Result<(Cow<'static, [u8]>, PathBuf), Error> {

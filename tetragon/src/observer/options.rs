@@ -5,6 +5,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 use tetragon_api::v1::EnvVar;
 
 /// What an observer is told, in the terms of the agent's flags.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the agent that stands alone"
+)]
 pub struct Options {
     /// Folder that replaces the embedded kernel object by its `tetragon.bpf.o` and may hold type information
     /// (`--bpf-lib`).

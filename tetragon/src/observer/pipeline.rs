@@ -108,7 +108,7 @@ impl Pipeline {
             parent,
             flags,
         };
-        let process = self.builder.exec(record, &parts, &self.clock);
+        let process = self.builder.exec(record, &parts, self.clock);
         let slot = self.cache.insert(key, parent, process);
         if replaces && let Some(previous) = self.cache.find(head.previous) {
             self.cache.end(previous);
@@ -146,7 +146,7 @@ impl Pipeline {
             flags &= !exec_flag::MISS;
         }
         let parent = parent.and_then(|parent| self.cache.process(parent));
-        let process = self.builder.clone(record, parent, flags, &self.clock);
+        let process = self.builder.clone(record, parent, flags, self.clock);
         self.cache.insert(head.process, head.parent, process);
     }
 
@@ -264,7 +264,7 @@ impl Pipeline {
         let slot = self.cache.find(key);
         let parent = slot.and_then(|slot| self.cache.parent(slot));
         let process = slot.and_then(|slot| self.cache.lend(slot));
-        let process = process.unwrap_or_else(|| self.builder.unknown(key, &self.clock));
+        let process = process.unwrap_or_else(|| self.builder.unknown(key, self.clock));
         let mut family = parent.map(|parent| self.family(parent));
         let Ending { signal, status } = ending(status);
         let time = self.clock.timestamp(ktime);
@@ -296,7 +296,7 @@ impl Pipeline {
             ancestors,
             ..
         } = self;
-        Family::lend(cache, parent, *ancestors, |key| builder.unknown(key, clock))
+        Family::lend(cache, parent, *ancestors, |key| builder.unknown(key, *clock))
     }
 
     /// Hands an event to the sink and gives it back.

@@ -34,7 +34,7 @@ pub(super) fn seed(
         ..ProcessEntry::default()
     };
     insert(map, &kernel)?;
-    let process = pipeline.builder.kernel(&pipeline.clock);
+    let process = pipeline.builder.kernel(pipeline.clock);
     pipeline.cache.insert(ProcessKey::KERNEL, ProcessKey::KERNEL, process);
 
     let failed = |source| Error::Procfs {
@@ -66,10 +66,10 @@ pub(super) fn seed(
         if !lives(procfs, key) && remove(map, key)? {
             continue;
         }
-        let shows = pipeline
+        let built = pipeline
             .builder
-            .scanned(process, parent.key, in_init_tree, &pipeline.clock);
-        pipeline.cache.insert(key, parent.key, shows);
+            .scanned(process, parent.key, in_init_tree, pipeline.clock);
+        pipeline.cache.insert(key, parent.key, built);
         known.insert(process.pid, Known { key, in_init_tree });
         if !process.kernel_thread {
             shown.push(key);

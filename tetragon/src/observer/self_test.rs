@@ -4,7 +4,7 @@ use std::{
     fmt::Display,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ebpf_abi::{config::Config, event::ExecEvent, map::ProcessKey};
@@ -70,7 +70,7 @@ fn compare(record: &record::Exec<'_>, procfs: &Procfs, config: &Config) -> Vec<S
         namespaces(&mut differences, head, &own);
     }
     paths(&mut differences, record, &own);
-    executable(&mut differences, head, procfs.file(own.pid, "exe"));
+    executable(&mut differences, head, &procfs.file(own.pid, "exe"));
     cgroup(&mut differences, record, &own);
     if head.args_data_len == 0 {
         differences.bytes("arguments", record.args, &own.cmdline);
@@ -82,7 +82,7 @@ fn compare(record: &record::Exec<'_>, procfs: &Procfs, config: &Config) -> Vec<S
 struct Differences(Vec<String>);
 
 impl Differences {
-    fn check<T: PartialEq + Display>(&mut self, what: &str, read: T, right: T) {
+    fn check<T: PartialEq + Display + Copy>(&mut self, what: &str, read: T, right: T) {
         if read != right {
             self.0.push(format!("{what} {read} instead of {right}"));
         }
@@ -164,9 +164,9 @@ fn paths(differences: &mut Differences, record: &record::Exec<'_>, own: &Scanned
     }
 }
 
-fn executable(differences: &mut Differences, head: &ExecEvent, path: PathBuf) {
-    let overlay = statfs(&path).is_ok_and(|mount| i64::from(mount.f_type) == OVERLAY);
-    if let Ok(file) = fs::metadata(&path)
+fn executable(differences: &mut Differences, head: &ExecEvent, path: &Path) {
+    let overlay = statfs(path).is_ok_and(|mount| mount.f_type == OVERLAY);
+    if let Ok(file) = fs::metadata(path)
         && !overlay
     {
         differences.check("inode of the executable", head.inode, file.ino());
