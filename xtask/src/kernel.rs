@@ -8,7 +8,7 @@ mod modules;
 mod natural;
 
 pub(crate) use custom::custom;
-pub(crate) use matrix::{Entry, newest, select};
+pub(crate) use matrix::{Entry, named, newest, select};
 
 use std::path::PathBuf;
 

@@ -2,17 +2,28 @@
 //!
 //! Each subcommand is one module. Whatever a subcommand needs and the machine lacks is fetched by [`setup`] first.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them so")
+)]
 
+mod bench;
+// Shared with the crate that runs in the guest, and compiled in: a guest that does not compile leaves this working.
+#[path = "../../vmtests/src/budget.rs"]
+#[allow(dead_code, unreachable_pub, reason = "part of another crate")]
+mod budget;
 mod build;
+mod demo;
 mod initramfs;
 mod kernel;
 mod paths;
-// The one thing that host and guest share. Compiled in, so that a guest that does not compile leaves this working.
+// As above.
 #[path = "../../vmtests/src/protocol.rs"]
 #[allow(dead_code, unreachable_pub, reason = "part of another crate")]
 mod protocol;
 mod setup;
 mod shell;
+mod test;
 mod tool;
 mod vm;
 mod vmtest;
@@ -31,6 +42,12 @@ enum Xtask {
     Build(build::Args),
     /// Run the cases on the kernels of the matrix, in emulated machines.
     Vmtest(vmtest::Args),
+    /// Measure costs in executed instructions, and compare them with their budgets.
+    Bench(bench::Args),
+    /// Show the agent at work on the newest kernel, in an emulated machine.
+    Demo(demo::Args),
+    /// Do everything that CI does.
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +55,9 @@ fn main() -> ExitCode {
         Xtask::Setup(args) => setup::main(&args),
         Xtask::Build(args) => build::main(&args),
         Xtask::Vmtest(args) => vmtest::main(&args),
+        Xtask::Bench(args) => bench::main(&args),
+        Xtask::Demo(args) => demo::main(&args),
+        Xtask::Test(args) => test::main(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

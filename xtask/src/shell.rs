@@ -7,9 +7,9 @@ use crate::vm::qemu::{Console, Qemu};
 use crate::{paths, tool};
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use std::fs;
 use std::io::{IsTerminal as _, stdin, stdout};
 use std::process::Stdio;
-use std::{env, fs};
 
 /// Starts a machine for `mode` and returns when it ends. Without a terminal nothing can be typed.
 pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> {
@@ -38,11 +38,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         processors: 1,
         memory: 1024,
         counted: false,
-        console: if terminal {
-            Console::Terminal { kind: kind() }
-        } else {
-            Console::Output
-        },
+        console: if terminal { Console::Terminal } else { Console::Output },
         report: Some(folder.join("report.jsonl")),
     };
     tool::step(&format!(
@@ -87,15 +83,5 @@ impl Drop for Before {
             // A terminal that is gone needs no order.
             let _ = tcsetattr(stdin(), OptionalActions::Drain, settings);
         }
-    }
-}
-
-/// The kind of terminal for the guest, which knows only the usual ones.
-fn kind() -> String {
-    let kind = env::var("TERM").unwrap_or_default();
-    match kind.as_str() {
-        "linux" | "screen" | "screen-256color" | "tmux-256color" | "vt100" | "xterm" | "xterm-256color" => kind,
-        _ if kind.contains("256color") => "xterm-256color".to_owned(),
-        _ => "vt100".to_owned(),
     }
 }

@@ -139,7 +139,11 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
                 Verdict::Skipped => "skipped",
             };
             let why = reason.lines().next().unwrap_or_default();
-            println!("{name:>13}  {mark:7} {case} ({:.1} s) {why}", *millis as f64 / 1000.0);
+            println!(
+                "{name:>13}  {mark:7} {case} ({}.{} s) {why}",
+                millis / 1000,
+                millis % 1000 / 100
+            );
         }
     })?;
     tool::step(&format!("{name}: {} in {} s", report.line(), begin.elapsed().as_secs()));

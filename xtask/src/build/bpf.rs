@@ -20,15 +20,13 @@ const FLAGS: [&str; 2] = ["-Cdebuginfo=2", "-Clink-arg=--btf"];
 
 /// Builds the object, refuses one that the verifier would, and puts it at [`paths::object`] if it has changed.
 pub(crate) fn build() -> Result<()> {
-    let target_dir = paths::root().join("target/ebpf");
     let mut cargo = cargo()?;
     cargo
-        .args(["build", "--release", "--quiet"])
-        .arg("--target-dir")
-        .arg(&target_dir);
+        .args(["build", "--release", "--quiet", "--target-dir"])
+        .arg(target_dir());
     tool::run(&mut cargo).context("the kernel programs do not build")?;
 
-    let built = target_dir.join(TARGET).join("release/tetragon");
+    let built = target_dir().join(TARGET).join("release/tetragon");
     let bytes = fs::read(&built).with_context(|| format!("read {}", built.display()))?;
     calls::check(&bytes).context("the kernel's verifier would refuse the kernel programs")?;
 
@@ -49,6 +47,11 @@ pub(crate) fn build() -> Result<()> {
         install(&small, &object)?;
     }
     Ok(())
+}
+
+/// Folder of what is built on the way.
+pub(crate) fn target_dir() -> std::path::PathBuf {
+    paths::root().join("target/ebpf")
 }
 
 /// Cargo in the workspace of the kernel programs, with everything set but the subcommand.

@@ -72,6 +72,14 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Entry>> {
         .collect())
 }
 
+/// The kernel of that name.
+pub(crate) fn named(name: &str) -> Result<Kernel> {
+    select(&[name.to_owned()])?
+        .first()
+        .context("one is selected")?
+        .require()
+}
+
 /// The newest kernel of the matrix.
 pub(crate) fn newest() -> Result<Kernel> {
     all()?

@@ -36,7 +36,7 @@ const SUITES: [&str; 7] = [
 ];
 
 /// Age at which lists are read again. Packages that a list names stay on the mirror for longer than that.
-const FRESH: Duration = Duration::from_secs(12 * 3600);
+const FRESH: Duration = Duration::from_hours(12);
 
 /// The archive, as its lists describe it.
 pub(crate) struct Archive {

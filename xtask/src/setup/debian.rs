@@ -42,10 +42,8 @@ pub(super) fn ensure(needs: &[Need]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list: String = missing
-        .iter()
-        .map(|need| format!("\n  {} ({})", need.purpose, need.package))
-        .collect();
+    let describe = |need: &&Need| format!("\n  {} ({})", need.purpose, need.package);
+    let list = missing.iter().map(describe).collect::<Vec<_>>().concat();
     if !is_debian() {
         bail!("this machine lacks the following (in brackets: Debian's package); install it and try again:{list}");
     }

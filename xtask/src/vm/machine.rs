@@ -17,7 +17,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Time for a machine to boot and send its first record. It takes some five seconds; a loaded host is slower.
-const BOOT: Duration = Duration::from_secs(180);
+const BOOT: Duration = Duration::from_mins(3);
 
 /// A run to do.
 pub(crate) struct Run<'a> {

@@ -34,10 +34,7 @@ pub(crate) enum Console {
     /// Into a file.
     File(PathBuf),
     /// To the user's terminal, which is the guest's from then on. Ctrl-A X ends the machine.
-    Terminal {
-        /// What the guest is to set its own `TERM` to.
-        kind: String,
-    },
+    Terminal,
     /// To standard output.
     Output,
 }
@@ -73,13 +70,12 @@ impl Qemu {
                 kernel.push_str(" loglevel=5");
                 file(path)
             }
-            Console::Terminal { kind } => {
-                kernel.push_str(" quiet loglevel=2 TERM=");
-                kernel.push_str(kind);
+            Console::Terminal => {
+                kernel.push_str(" quiet loglevel=2");
                 "stdio,mux=on,signal=off".to_owned()
             }
             Console::Output => {
-                kernel.push_str(" quiet loglevel=2 TERM=dumb");
+                kernel.push_str(" quiet loglevel=2");
                 "stdio,signal=off".to_owned()
             }
         };

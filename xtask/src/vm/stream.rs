@@ -2,6 +2,7 @@
 
 use crate::protocol::{EXIT_BROKEN, EXIT_DONE, EXIT_WATCHDOG, Event, Record, Verdict};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// What came so far.
 #[derive(Default)]
@@ -202,7 +203,7 @@ impl Stream {
         let mut detail = reason.trim_end().to_owned();
         if verdict == Verdict::Failed {
             for (source, text) in logs {
-                detail.push_str(&format!("\n--- {source}\n{}", text.trim_end()));
+                let _ = write!(detail, "\n--- {source}\n{}", text.trim_end());
             }
         }
         detail

@@ -10,7 +10,7 @@ const START: &str = r#"{"seq":1,"kind":"start","name":"a"}"#;
 const PASSED: &str = r#"{"seq":2,"kind":"outcome","name":"a","verdict":"passed","reason":"","millis":5}"#;
 const DONE: &str = r#"{"seq":3,"kind":"done","passed":1,"failed":0,"skipped":0}"#;
 
-fn check(lines: &[&str], planned: &[&str], ended: Ended, trouble: &[&str], expected: Expect) {
+fn check(lines: &[&str], planned: &[&str], ended: Ended, trouble: &[&str], expected: &Expect) {
     let mut stream = Stream::default();
     for line in lines {
         stream.line(line);
@@ -35,7 +35,7 @@ fn whole() {
         &["a"],
         Ended::Status(EXIT_DONE),
         &[],
-        expect![[r#"
+        &expect![[r#"
         Passed a: 
         1 passed, 0 failed
     "#]],
@@ -53,7 +53,7 @@ fn failures_come_with_their_logs() {
         &["a", "b"],
         Ended::Status(EXIT_DONE),
         &[],
-        expect![[r#"
+        &expect![[r#"
         Failed a: no event
         --- agent
         boom
@@ -70,7 +70,7 @@ fn panic_in_a_case() {
         &["a", "b"],
         Ended::Status(0),
         &["[ 1.0] Kernel panic"],
-        expect![[r#"
+        &expect![[r#"
         Failed a: the machine ended while this ran
         Failed b: the machine ended before this was run
         Failed (machine): the stream of records has no end
@@ -89,7 +89,7 @@ fn trouble_of_the_kernel_fails_a_run_in_which_all_passed() {
         &["a"],
         Ended::Status(EXIT_DONE),
         &["[ 1.0] BUG: x"],
-        expect![[r#"
+        &expect![[r#"
         Passed a: 
         Failed (machine): the kernel says on the console:
         [ 1.0] BUG: x
@@ -106,7 +106,7 @@ fn gaps_and_broken_records() {
         &["a"],
         Ended::Status(EXIT_DONE),
         &[],
-        expect![[r#"
+        &expect![[r#"
         Passed a: 
         Failed (machine): record 1 is broken (EOF while parsing a string at line 1 column 19): {"seq":1,"kind":"st
         record 3 was expected, 5 came
@@ -123,7 +123,7 @@ fn counts_that_do_not_match_and_cases_that_were_not_asked_for() {
         &[],
         Ended::Status(EXIT_DONE),
         &[],
-        expect![[r#"
+        &expect![[r#"
         Failed (machine): the guest counts (2, 0, 0) as passed, failed and skipped, but reported (1, 0, 0)
         a was reported twice, or was not in the plan
         0 passed, 1 failed
@@ -163,7 +163,7 @@ fn records_after_the_end() {
         &["a"],
         Ended::Status(EXIT_DONE),
         &[],
-        expect![[r#"
+        &expect![[r#"
         Passed a: 
         Failed (machine): record 4 came after the end
         1 passed, 1 failed
