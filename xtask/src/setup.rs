@@ -9,18 +9,34 @@ pub(crate) mod checksum;
 pub(crate) mod deb822;
 mod debian;
 pub(crate) mod linker;
+pub(crate) mod nextest;
 pub(crate) mod rust_src;
 
+use crate::{kernel, tool};
 use anyhow::Result;
 
 /// Arguments of `cargo xtask setup`.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Look for newer kernels than those in the cache.
+    #[arg(long)]
+    update: bool,
+}
 
 /// Everything.
-pub(crate) fn main(_args: &Args) -> Result<()> {
+pub(crate) fn main(args: &Args) -> Result<()> {
     for_build()?;
-    for_machines()
+    for_machines()?;
+    if args.update {
+        archive::forget()?;
+    }
+    for entry in kernel::select(&[])? {
+        let kernel = entry.get(args.update)?;
+        if let (true, Some(kernel)) = (args.update, kernel) {
+            tool::step(&format!("kernel {}: {}", kernel.name, kernel.description));
+        }
+    }
+    nextest::ensure()
 }
 
 /// What `cargo xtask build` needs.
@@ -41,4 +57,9 @@ pub(crate) fn for_machines() -> Result<()> {
         ),
         debian::Need::program("xz", "xz-utils", "unpacks kernel modules"),
     ])
+}
+
+/// What checking the Vagrantfile needs.
+pub(crate) fn for_vagrant() -> Result<()> {
+    debian::ensure(&[debian::Need::program("vagrant", "vagrant", "checks the Vagrantfile")])
 }

@@ -1,9 +1,8 @@
 //! `cargo xtask test`: everything that CI does, what fails fast first.
 
-mod nextest;
-
 use crate::{build, paths, setup, tool, vmtest};
 use anyhow::{Context as _, Result};
+use std::env;
 use std::process::Command;
 use std::time::Instant;
 
@@ -67,7 +66,7 @@ fn clippy() -> Result<()> {
 }
 
 fn host_tests() -> Result<()> {
-    let mut nextest = nextest::command()?;
+    let mut nextest = setup::nextest::command()?;
     tool::run(nextest.args(["run", "--workspace", "--no-fail-fast", "--status-level", "fail"]))
 }
 
@@ -81,8 +80,11 @@ fn documentation() -> Result<()> {
     tool::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
-/// Checked where there is a Vagrant; CI installs Debian's.
+/// Checked where there is a Vagrant. CI installs Debian's; a developer's machine is not made to have one.
 fn vagrantfile() -> Result<()> {
+    if env::var_os("CI").is_some() {
+        setup::for_vagrant()?;
+    }
     if tool::which("vagrant").is_none() {
         tool::step("no vagrant on this machine: the Vagrantfile is not checked");
         return Ok(());

@@ -63,7 +63,7 @@ impl Archive {
         let archive = Self {
             home: paths::cache()?.join("apt"),
         };
-        let stamp = archive.home.join("updated");
+        let stamp = stamp()?;
         let age = fs::metadata(&stamp)
             .and_then(|stamp| stamp.modified())
             .map(|time| time.elapsed().unwrap_or(FRESH));
@@ -143,6 +143,19 @@ impl Archive {
         }
         command
     }
+}
+
+/// Makes the next [`Archive::open`] read the lists again.
+pub(crate) fn forget() -> Result<()> {
+    match fs::remove_file(stamp()?) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The file whose age is that of the lists.
+fn stamp() -> Result<PathBuf> {
+    Ok(paths::cache()?.join("apt/updated"))
 }
 
 impl Package {

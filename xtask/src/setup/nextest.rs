@@ -10,10 +10,10 @@ use std::{env, fs};
 const VERSION: &str = "0.9.143";
 
 /// `cargo nextest`, built first if there is none.
-pub(super) fn command() -> Result<Command> {
+pub(crate) fn command() -> Result<Command> {
     let mut cargo = tool::cargo();
     if tool::which("cargo-nextest").is_none() {
-        let folder = ensure()?;
+        let folder = build()?;
         let mut search = vec![folder];
         search.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         cargo.env("PATH", env::join_paths(search)?);
@@ -22,8 +22,16 @@ pub(super) fn command() -> Result<Command> {
     Ok(cargo)
 }
 
-/// Builds the runner into the cache if it is missing; gives its folder.
-fn ensure() -> Result<PathBuf> {
+/// Builds the runner if there is none.
+pub(super) fn ensure() -> Result<()> {
+    if tool::which("cargo-nextest").is_none() {
+        build()?;
+    }
+    Ok(())
+}
+
+/// Builds the runner into the cache unless it is there; gives its folder.
+fn build() -> Result<PathBuf> {
     let cache = paths::cache()?;
     let home = cache.join(format!("cargo-nextest-{VERSION}"));
     let folder = home.join("bin");
@@ -32,7 +40,7 @@ fn ensure() -> Result<PathBuf> {
     }
     tool::step(&format!("building cargo-nextest {VERSION}; this takes some minutes"));
     fs::create_dir_all(&cache)?;
-    let build = tempfile::tempdir_in(&cache)?;
+    let work = tempfile::tempdir_in(&cache)?;
     let mut cargo = tool::cargo();
     cargo
         .args([
@@ -46,12 +54,12 @@ fn ensure() -> Result<PathBuf> {
         ])
         .args(["--features", "default-no-update"])
         .arg("--root")
-        .arg(build.path().join("root"))
-        .env("CARGO_TARGET_DIR", build.path().join("target"))
+        .arg(work.path().join("root"))
+        .env("CARGO_TARGET_DIR", work.path().join("target"))
         // Time matters more than speed here: it only starts other programs.
         .args(["--profile", "dev"])
         .current_dir("/");
     tool::read(&mut cargo)?;
-    fs::rename(build.path().join("root"), &home).with_context(|| format!("create {}", home.display()))?;
+    fs::rename(work.path().join("root"), &home).with_context(|| format!("create {}", home.display()))?;
     Ok(folder)
 }
