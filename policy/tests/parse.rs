@@ -1,5 +1,10 @@
 //! What reading a file reports, case by case.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "written by expect-test")]
+#![allow(clippy::needless_pass_by_value, reason = "the form of expect-test")]
+
+use std::fmt::Write as _;
+
 use expect_test::{Expect, expect};
 use policy::parse::{parse, print};
 use policy::yaml::Budget;
@@ -168,10 +173,8 @@ fn budgets() {
     check(&long, expect!["the file has 5242880 bytes (at most 4194304 are read)"]);
     let mut laughs = String::from("a: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for i in 1..12 {
-        laughs.push_str(&format!(
-            "b{i}: &a{i} [{}]\n",
-            vec![format!("*a{}", i - 1); 9].join(", ")
-        ));
+        let line = vec![format!("*a{}", i - 1); 9].join(", ");
+        let _ = writeln!(laughs, "b{i}: &a{i} [{line}]");
     }
     check(
         &laughs,

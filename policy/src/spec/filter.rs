@@ -9,7 +9,7 @@ use crate::place::Spanned;
 
 keywords! {
     /// Whether the thing compared must be among the values.
-    SetOperator = "an operator (In, NotIn)" {
+    SetOperator = "an operator on sets" {
         /// One of the values.
         In = "In";
         /// None of the values.

@@ -109,7 +109,6 @@ impl Loader<'_> {
             })?;
             let (line, column) = (span.start.line(), span.start.col() + 1);
             let done = match event {
-                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => continue,
                 Event::DocumentStart(..) => {
                     self.anchors.clear();
                     open.clear();
@@ -188,6 +187,7 @@ impl Loader<'_> {
                         },
                     )
                 }
+                // Begin and end of the file, ends of documents, comments.
                 _ => continue,
             };
             self.put(&mut open, done, diagnostics);

@@ -97,7 +97,7 @@ impl Node {
 }
 
 /// Text short enough to stand in a message.
-pub fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const MAX: usize = 60;
     if text.chars().count() <= MAX {
         text.into()

@@ -1,0 +1,147 @@
+//! From what was written to what is meant.
+//!
+//! Every rule that a schema cannot say is checked here, each in the file of what it is about. Nothing stops at the first
+//! problem. Where a part could not be read, rules that depend on it are left out, so that one mistake is reported once.
+
+mod actions;
+mod args;
+mod filters;
+mod hooks;
+mod lists;
+mod macros;
+mod metadata;
+mod options;
+mod override_;
+mod process;
+mod selectors;
+mod text;
+mod uprobes;
+mod values;
+mod workload;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::kernel::Kernel;
+use crate::limits::Limits;
+use crate::model::Policy;
+use crate::parse::parse_into;
+use crate::place::Place;
+use crate::spec::{Document, Kind};
+use crate::yaml::Budget;
+
+/// Reads and resolves all policies of a file.
+///
+/// A policy with an error is not returned; the others of the file are. The caller that wants a file to load whole or not
+/// at all looks for an [error](crate::diagnostic::Severity::Error) among the diagnostics.
+pub fn load(text: &str, budget: Budget, limits: &Limits, kernel: &dyn Kernel) -> (Vec<Policy>, Vec<Diagnostic>) {
+    let mut diagnostics = Diagnostics::default();
+    let documents = parse_into(text, budget, &mut diagnostics);
+    let mut policies: Vec<Policy> = Vec::new();
+    for document in &documents {
+        let Some(policy) = resolve(document, limits, kernel, &mut diagnostics) else {
+            continue;
+        };
+        let same = |other: &Policy| other.name == policy.name && other.namespace == policy.namespace;
+        if policies.iter().any(same) {
+            diagnostics.error(
+                &document.metadata.name.place,
+                format!("the file has another policy of the name `{}`", policy.name),
+            );
+            continue;
+        }
+        policies.push(policy);
+    }
+    (policies, diagnostics.into_sorted())
+}
+
+/// Resolves one document. Nothing is returned when anything in it is wrong.
+pub fn resolve(
+    document: &Document,
+    limits: &Limits,
+    kernel: &dyn Kernel,
+    diagnostics: &mut Diagnostics,
+) -> Option<Policy> {
+    let errors = diagnostics.errors();
+    let mut cx = Context {
+        limits,
+        kernel,
+        diagnostics,
+    };
+    let spec = &document.spec;
+
+    metadata::check(document, &mut cx);
+    let namespaced = document.kind.value == Kind::TracingPolicyNamespaced;
+    if namespaced {
+        let places = spec
+            .uprobes
+            .iter()
+            .map(|uprobe| &uprobe.place)
+            .chain(spec.usdts.iter().map(|usdt| &usdt.place));
+        for place in places {
+            cx.error(place, "a namespaced policy cannot have uprobes and usdts")
+                .help("their file would be that of the host, not of the pod");
+        }
+        if let Some(selector) = &spec.host_selector {
+            cx.error(
+                &selector.place,
+                "a namespaced policy is for pods: it cannot have a hostSelector",
+            );
+        }
+    }
+
+    let lists = lists::resolve(&spec.lists, &mut cx);
+    let options = options::options(&spec.options, &mut cx);
+    let enforcer = options::enforcer(&spec.enforcers, &lists, &mut cx);
+    let workload = workload::spec(spec, &mut cx);
+    let shared = hooks::Shared {
+        lists: &lists,
+        macros: &spec.selectors_macros,
+        has_enforcer: !spec.enforcers.is_empty(),
+    };
+    macros::check(&spec.selectors_macros, &mut cx);
+    let hooks = hooks::resolve(spec, &shared, &mut cx);
+
+    if document.broken || cx.diagnostics.errors() > errors {
+        return None;
+    }
+    Some(Policy {
+        name: document.metadata.name.value.clone(),
+        namespace: document
+            .metadata
+            .namespace
+            .as_ref()
+            .map(|namespace| namespace.value.clone()),
+        options,
+        hooks,
+        enforcer,
+        loader: spec.loader.value,
+        workload,
+        nodes: spec.node_selector.clone(),
+    })
+}
+
+/// What every rule may need.
+struct Context<'a> {
+    limits: &'a Limits,
+    kernel: &'a dyn Kernel,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Context<'_> {
+    fn error(&mut self, place: &Place, message: impl Into<String>) -> &mut Diagnostic {
+        self.diagnostics.error(place, message)
+    }
+
+    fn warning(&mut self, place: &Place, message: impl Into<String>) -> &mut Diagnostic {
+        self.diagnostics.warning(place, message)
+    }
+
+    /// Reports more than `max` of something, at the first one too many.
+    fn at_most<'p>(&mut self, max: usize, places: impl Iterator<Item = &'p Place>, what: &str) {
+        let mut places = places.skip(max);
+        if let Some(place) = places.next() {
+            let count = max + 1 + places.count();
+            self.error(place, format!("{count} {what}"))
+                .help(format!("at most {max}"));
+        }
+    }
+}

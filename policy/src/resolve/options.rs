@@ -1,0 +1,117 @@
+//! Settings and enforcers.
+
+use super::lists::{self, Call, Named};
+use super::{Context, hooks};
+use crate::leaf::number;
+use crate::model::{Enforcer, Functions, Mode, Options, OverrideMethod};
+use crate::place::Spanned;
+use crate::spec;
+use crate::suggest;
+
+const NAMES: [&str; 5] = [
+    "disable-kprobe-multi",
+    "disable-uprobe-multi",
+    "override-method",
+    "policy-mode",
+    "sleepable-preload-size",
+];
+
+/// Reads the settings. An unknown one is only warned of, as Tetragon takes no notice of it.
+pub(super) fn options(settings: &[spec::Setting], cx: &mut Context<'_>) -> Options {
+    let mut options = Options::default();
+    for (i, setting) in settings.iter().enumerate() {
+        let name = setting.name.value.as_str();
+        if settings[..i].iter().any(|other| other.name.value == name) {
+            cx.error(&setting.name.place, format!("option `{name}` stands twice"));
+        }
+        let value = setting.value.0.as_str();
+        let wrong = match name {
+            "disable-kprobe-multi" => boolean(value, &mut options.disable_kprobe_multi),
+            "disable-uprobe-multi" => boolean(value, &mut options.disable_uprobe_multi),
+            "override-method" => match value {
+                "fmod-ret" => set(&mut options.override_method, OverrideMethod::FmodRet),
+                "override-return" => set(&mut options.override_method, OverrideMethod::OverrideReturn),
+                _ => Some("fmod-ret or override-return"),
+            },
+            "policy-mode" => match value {
+                "enforce" => set(&mut options.mode, Mode::Enforce),
+                "monitor" => set(&mut options.mode, Mode::Monitor),
+                _ => Some("enforce or monitor"),
+            },
+            "sleepable-preload-size" => match number(value).and_then(|size| u32::try_from(size).ok()) {
+                Some(size) if size > 0 => set(&mut options.sleepable_preload_size, size),
+                _ => Some("a number of bytes"),
+            },
+            _ => {
+                if !setting.broken {
+                    cx.warning(
+                        &setting.name.place,
+                        format!("option `{name}` is unknown and without effect"),
+                    )
+                    .help(suggest::allowed(name, NAMES));
+                }
+                None
+            }
+        };
+        if let Some(allowed) = wrong
+            && !setting.broken
+        {
+            cx.error(&setting.value.place, format!("`{value}` is no value of option {name}"))
+                .help(allowed);
+        }
+    }
+    options
+}
+
+fn set<T>(option: &mut Option<T>, value: T) -> Option<&'static str> {
+    *option = Some(value);
+    None
+}
+
+/// The booleans of Go's `strconv`.
+fn boolean(text: &str, option: &mut bool) -> Option<&'static str> {
+    *option = match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+        _ => return Some("true or false"),
+    };
+    None
+}
+
+/// What the enforcer can stop: system calls and `security_` functions.
+pub(super) fn enforcer(enforcers: &[spec::Enforcer], lists: &[Named], cx: &mut Context<'_>) -> Option<Enforcer> {
+    cx.at_most(1, enforcers.iter().map(|enforcer| &enforcer.place), "enforcers");
+    let written = enforcers.first()?;
+    let mut enforcer = Enforcer::default();
+    if written.calls.is_empty() && !written.broken {
+        cx.error(&written.place, "the enforcer has no calls");
+    }
+    for call in &written.calls {
+        match lists::call(call, lists, cx) {
+            Call::One(name) if name.starts_with(hooks::SECURITY) => enforcer.functions.push(name.into()),
+            Call::One(name) => enforcer.syscalls.extend(lists::syscall(name, &call.place, cx)),
+            Call::List(None) => {}
+            Call::List(Some(Functions::Syscalls(syscalls))) => enforcer.syscalls.extend(syscalls.iter().cloned()),
+            Call::List(Some(Functions::AllSyscalls)) => enforcer.all_syscalls = true,
+            Call::List(Some(Functions::Named(names))) => names_of(names, call, &mut enforcer, cx),
+            Call::List(Some(Functions::Matching(_))) => {
+                cx.error(
+                    &call.place,
+                    "an enforcer stops system calls and security_ functions only",
+                )
+                .help("a list of type generated_ftrace may hold others");
+            }
+        }
+    }
+    Some(enforcer)
+}
+
+fn names_of(names: &[String], call: &Spanned<String>, enforcer: &mut Enforcer, cx: &mut Context<'_>) {
+    for name in names {
+        if name.starts_with(hooks::SECURITY) {
+            enforcer.functions.push(name.clone());
+        } else {
+            enforcer.syscalls.extend(lists::syscall(name, &call.place, cx));
+        }
+    }
+}
