@@ -26,22 +26,22 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A value is not possible.
-    #[error("{}: {reason}", Place(.source, .flag))]
+    #[error("{}: {reason}", Place(.origin, .flag))]
     Value {
         /// Name of the flag, without dashes.
         flag: String,
         /// Where the value is.
-        source: Source,
+        origin: Source,
         /// What is wrong with it and what to give instead.
         reason: String,
     },
     /// A feature is asked for that is not there.
-    #[error("--{flag} is not supported yet{}", SetBy(.source, .flag))]
+    #[error("--{flag} is not supported yet{}", SetBy(.origin, .flag))]
     NotYet {
         /// Name of the flag, without dashes.
         flag: String,
         /// Where the value is.
-        source: Source,
+        origin: Source,
     },
     /// A file or directory cannot be read.
     #[error("read configuration {}: {error}", path.display())]
@@ -67,11 +67,11 @@ impl Error {
         match self {
             Self::Usage(_)
             | Self::Value {
-                source: Source::CommandLine,
+                origin: Source::CommandLine,
                 ..
             }
             | Self::NotYet {
-                source: Source::CommandLine,
+                origin: Source::CommandLine,
                 ..
             } => 1,
             _ => 255,

@@ -1,12 +1,19 @@
 //! Every flag, in one place: name, form, default and help. Drop-in files, YAML keys and environment variables have the
 //! same names and take the same forms.
 
+#![allow(
+    clippy::struct_field_names,
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "fields are named like flags, and their comments are the help"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Command, FromArgMatches, Parser};
 
-use super::values::{boolean, duration, number, permissions, size};
+use super::values::{boolean, duration, number, permissions, rate, size};
 use super::{Error, not_yet};
 
 const MAX: u64 = u64::MAX;
@@ -20,7 +27,7 @@ const U32: u64 = u32::MAX as u64;
     about = "Observes processes with eBPF and exports what they do as events",
     disable_help_subcommand = true
 )]
-pub struct Flags {
+pub(super) struct Flags {
     #[command(flatten)]
     pub(super) general: General,
     #[command(flatten)]
@@ -100,7 +107,7 @@ pub(super) struct Export {
     #[arg(long, default_value = "600", value_parser = permissions)]
     pub(super) export_file_perm: u32,
     /// Events a minute at most: -1 for any number, 0 for no export
-    #[arg(long, default_value = "-1")]
+    #[arg(long, default_value = "-1", value_parser = rate)]
     pub(super) export_rate_limit: i64,
     /// JSON objects, each a filter: export only events that match one of them
     #[arg(long, default_value = "")]

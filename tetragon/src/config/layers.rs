@@ -67,7 +67,7 @@ impl Layers {
         self.drop_ins(directory, environment).map_err(|error| match error {
             Error::Read { path, error } if path == directory => Error::Value {
                 flag: "config-dir".into(),
-                source: source.clone(),
+                origin: source.clone(),
                 reason: format!("read {}: {error}", path.display()),
             },
             error => error,
@@ -87,7 +87,9 @@ impl Layers {
             path: path.to_owned(),
             error,
         };
-        let files = environment.files(directory).map_err(|error| read_error(directory, error))?;
+        let files = environment
+            .files(directory)
+            .map_err(|error| read_error(directory, error))?;
         for file in files {
             let Some(name) = file.file_name().and_then(|name| name.to_str()) else {
                 continue;
@@ -96,7 +98,7 @@ impl Layers {
             let content = environment.read(&file).map_err(|error| read_error(&file, error))?;
             let value = String::from_utf8(content).map_err(|_| Error::Value {
                 flag: name.to_owned(),
-                source: source.clone(),
+                origin: source.clone(),
                 reason: "not UTF-8".into(),
             })?;
             self.0.insert(name.to_owned(), (value.trim().to_owned(), source));

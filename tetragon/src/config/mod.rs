@@ -38,10 +38,7 @@ pub enum Command {
 }
 
 /// Reads the configuration. `arguments` begin with the program's name.
-pub fn load(
-    arguments: impl IntoIterator<Item = OsString>,
-    environment: &dyn Environment,
-) -> Result<Command, Error> {
+pub fn load(arguments: impl IntoIterator<Item = OsString>, environment: &dyn Environment) -> Result<Command, Error> {
     Ok(match parse::parse(arguments, environment)? {
         parse::Outcome::Text(text) => Command::Print(text),
         parse::Outcome::Parsed(parsed) => Command::Run(Box::new(resolve::resolve(*parsed, environment)?)),

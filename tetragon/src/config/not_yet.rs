@@ -58,11 +58,7 @@ const ROWS: &[Row] = &[
         &["namespace,workload,pod,binary", "", "namespace workload pod binary"],
     ),
     ("metrics-server", Value, &[""]),
-    (
-        "netns-dir",
-        Value,
-        &["/var/run/docker/netns/", "/var/run/docker/netns"],
-    ),
+    ("netns-dir", Value, &["/var/run/docker/netns/", "/var/run/docker/netns"]),
     ("parents-map-enabled", Switch, &["false"]),
     ("parents-map-entries", Value, &["0"]),
     ("parents-map-size", Value, &[""]),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue};
@@ -39,10 +40,10 @@ impl Sources {
     }
 
     /// An error about the value of `flag`.
-    pub(super) fn error(&self, flag: &str, reason: impl ToString) -> Error {
+    pub(super) fn error(&self, flag: &str, reason: impl Display) -> Error {
         Error::Value {
             flag: flag.to_owned(),
-            source: self.of(flag),
+            origin: self.of(flag),
             reason: reason.to_string(),
         }
     }
@@ -58,7 +59,7 @@ pub(super) fn parse(
     let typed = match command.clone().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Outcome::Text(error.render().to_string())),
-        Err(error) => return Err(Error::Usage(line(&error))),
+        Err(error) => return Err(usage(&error)),
     };
     let is_typed = |flag: &str| typed.value_source(id(&command, flag)) == Some(ValueSource::CommandLine);
 
@@ -116,7 +117,7 @@ pub(super) fn parse(
     if let Some(flag) = not_yet::asked_for(&matches) {
         return Err(Error::NotYet {
             flag: flag.to_owned(),
-            source: sources.of(flag),
+            origin: sources.of(flag),
         });
     }
     Ok(Outcome::Parsed(Box::new(Parsed {
@@ -142,7 +143,7 @@ fn variable(environment: &dyn Environment, flag: &str) -> Option<(String, OsStri
 fn text(flag: &str, variable: &str, value: OsString) -> Result<String, Error> {
     value.into_string().map_err(|_| Error::Value {
         flag: flag.to_owned(),
-        source: Source::Variable(variable.to_owned()),
+        origin: Source::Variable(variable.to_owned()),
         reason: "not UTF-8".into(),
     })
 }
@@ -163,6 +164,22 @@ fn culprit(command: &Command, words: &[OsString], sources: &Sources) -> Option<E
         let (flag, _) = word.to_str()?.strip_prefix("--")?.split_once('=')?;
         Some(sources.error(flag, reason(&error)))
     })
+}
+
+/// An error about the command line, in the form that errors about other places have, if it is about a value.
+fn usage(error: &clap::Error) -> Error {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) => arg.strip_prefix("--").and_then(|arg| arg.split([' ', '=', '[']).next()),
+        _ => None,
+    };
+    match flag.filter(|_| std::error::Error::source(error).is_some()) {
+        Some(flag) => Error::Value {
+            flag: flag.to_owned(),
+            origin: Source::CommandLine,
+            reason: reason(error),
+        },
+        None => Error::Usage(line(error)),
+    }
 }
 
 /// What is wrong with a value.

@@ -135,8 +135,14 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         health_server_address,
         health_server_interval: _,
     } = server;
-    let addresses = Address::parse(&server_address)
+    let address = Address::parse(&server_address)
         .map_err(|reason| sources.error("server-address", format!("{server_address:?}: {reason}")))?;
+    let addresses = match address {
+        // Clients on this host find a socket in the file system as well.
+        Some(tcp @ Address::Tcp(..)) => vec![tcp, Address::Unix(run_dir.join("tetragon.sock"))],
+        Some(unix) => vec![unix],
+        None => Vec::new(),
+    };
     let health = health::Options::from_address(&health_server_address)
         .map_err(|reason| sources.error("health-server-address", format!("{health_server_address:?}: {reason}")))?;
     Ok(Config {
@@ -244,7 +250,10 @@ fn execve_map_entries(sizes: &flags::Sizes, sources: &Sources) -> Result<u64, Er
             let entry = size_of::<ebpf_abi::map::ProcessEntry>() + size_of::<u32>();
             let entries = bytes / entry as u64;
             if entries == 0 || entries > 1 << 24 {
-                let reason = format!("{size:?}: an entry takes {entry} bytes, give from {entry} to {}G", entry >> 6);
+                let reason = format!(
+                    "{size:?}: an entry takes {entry} bytes, give from {entry} to {}G",
+                    entry >> 6
+                );
                 return Err(sources.error("execve-map-size", reason));
             }
             Ok(entries)
@@ -308,7 +317,11 @@ fn export_file(
     if export_filename.is_empty() || export_rate_limit == 0 {
         return Ok(None);
     }
-    let mebibytes = if export_file_max_size_mb == 0 { 100 } else { export_file_max_size_mb };
+    let mebibytes = if export_file_max_size_mb == 0 {
+        100
+    } else {
+        export_file_max_size_mb
+    };
     Ok(Some(export::Options {
         file: export::FileOptions {
             path: export_filename.into(),

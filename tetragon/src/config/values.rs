@@ -20,6 +20,12 @@ pub(super) fn number(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, Stri
     }
 }
 
+/// Events a minute, any number of them when negative.
+pub(super) fn rate(text: &str) -> Result<i64, &'static str> {
+    text.parse()
+        .map_err(|_| "give a whole number, or -1 for any number of events")
+}
+
 /// A number of bytes: digits, and perhaps `K`, `M` or `G` for powers of 1024.
 pub(super) fn size(text: &str) -> Result<u64, &'static str> {
     let (digits, shift) = match text.as_bytes().last() {

@@ -184,8 +184,23 @@ mod tests {
 
     #[test]
     fn errors_are_one_line_with_the_place() {
-        let errors = ["- 1", "text", "a: 1\na: 2", "a: [", "a: 1\n---\nb: 2", "a: [[1]]", "a: \"x"];
+        let errors = [
+            "- 1",
+            "text",
+            "a: 1\na: 2",
+            "a: [",
+            "a: 1\n---\nb: 2",
+            "a: [[1]]",
+            "a: \"x",
+        ];
         let errors: Vec<String> = errors.map(|text| super::parse(text.as_bytes()).unwrap_err()).into();
-        expect![[r#""#]].assert_eq(&errors.join("\n"));
+        expect![[r"
+            expected mapping start at line 1, column 1
+            expected mapping start at line 1, column 1
+            duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable at line 2, column 1
+            unclosed bracket '[' at line 1, column 4
+            multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options at line 3, column 1
+            expected string scalar at line 1, column 5
+            unclosed quote at line 1, column 4"]].assert_eq(&errors.join("\n"));
     }
 }

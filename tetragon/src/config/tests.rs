@@ -1,0 +1,409 @@
+//! What configuration comes out of which layers, without touching the machine.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use expect_test::{Expect, expect};
+
+use super::{Command, Config, Environment, Error};
+
+/// Variables and files as a test wants them.
+#[derive(Default)]
+struct Fake {
+    variables: BTreeMap<String, OsString>,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Fake {
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    fn file(mut self, path: &str, content: &str) -> Self {
+        self.files.insert(path.into(), content.into());
+        self
+    }
+}
+
+impl Environment for Fake {
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.variables.get(name).cloned()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.files.get(path) {
+            Some(content) if content == b"unreadable" => Err(io::ErrorKind::PermissionDenied.into()),
+            Some(content) => Ok(content.clone()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn files(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let inside = self.files.keys().filter(|path| path.parent() == Some(directory));
+        let inside: Vec<PathBuf> = inside.cloned().collect();
+        if inside.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(inside)
+        }
+    }
+
+    fn host_name(&self) -> String {
+        "host".into()
+    }
+
+    fn cpus(&self) -> u64 {
+        4
+    }
+}
+
+fn load(arguments: &[&str], fake: &Fake) -> Result<Command, Error> {
+    let words = ["tetragon"].iter().chain(arguments).map(OsString::from);
+    super::load(words, fake)
+}
+
+fn config(arguments: &[&str], fake: &Fake) -> Config {
+    match load(arguments, fake) {
+        Ok(Command::Run(config)) => *config,
+        Ok(Command::Print(text)) => panic!("printed {text}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Each error with its exit status.
+fn errors(cases: &[(&[&str], Fake)], expected: &Expect) {
+    let lines = cases.iter().map(|(arguments, fake)| match load(arguments, fake) {
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!text.contains('\n'), "{text:?}");
+            format!("{} {text}\n", error.exit_status())
+        }
+        Ok(_) => format!("{arguments:?} is no error\n"),
+    });
+    expected.assert_eq(&lines.collect::<String>());
+}
+
+#[test]
+fn defaults() {
+    expect![[r#"
+        Config {
+            logging: Options {
+                level: LevelFilter::INFO,
+                format: Format {
+                    json: false,
+                    time: false,
+                },
+                file: None,
+            },
+            observer: Options {
+                bpf_lib: Some(
+                    "/var/lib/tetragon/",
+                ),
+                btf: None,
+                procfs: "/proc/",
+                ..
+            },
+            export: None,
+            server: Options {
+                addresses: [
+                    Tcp(
+                        "localhost",
+                        54321,
+                    ),
+                    Unix(
+                        "/var/run/tetragon/tetragon.sock",
+                    ),
+                ],
+                queue: 10000,
+                captured: Captured {
+                    process_cred: false,
+                    ancestors: [],
+                },
+            },
+            health: Some(
+                Options {
+                    address: Tcp(
+                        "",
+                        6789,
+                    ),
+                },
+            ),
+            run_dir: "/var/run/tetragon",
+            policy_dir: "/etc/tetragon/tetragon.tp.d",
+            unknown: [],
+        }
+    "#]]
+    .assert_debug_eq(&config(&[], &Fake::default()));
+}
+
+#[test]
+fn each_layer_is_stronger_than_those_before() {
+    let layers: [fn(Fake) -> Fake; 7] = [
+        |fake| fake.file("/usr/lib/tetragon/tetragon.conf.d/cluster-name", "1\n"),
+        |fake| fake.file("/usr/local/lib/tetragon/tetragon.conf.d/cluster-name", " 2 "),
+        |fake| fake.file("tetragon.yaml", "cluster-name: 3"),
+        |fake| fake.file("/etc/tetragon/tetragon.yaml", "cluster-name: 4"),
+        |fake| fake.file("/etc/tetragon/tetragon.conf.d/cluster-name", "5"),
+        |fake| fake.file("/config/cluster-name", "6"),
+        |fake| fake.variable("TETRAGON_CLUSTER_NAME", "7"),
+    ];
+    let mut seen = Vec::new();
+    // Each alone must be overridden by the next one, so add them from the strongest to the weakest and the other way.
+    for top in 0..layers.len() {
+        let mut fake = Fake::default().file("/config/other", "");
+        for layer in layers[..=top].iter().rev() {
+            fake = layer(fake);
+        }
+        seen.push(config(&["--config-dir", "/config"], &fake).observer.cluster_name);
+        let typed = config(&["--config-dir=/config", "--cluster-name=8"], &fake);
+        assert_eq!(typed.observer.cluster_name, "8");
+    }
+    assert_eq!(seen, ["1", "2", "3", "4", "5", "6", "7"]);
+}
+
+#[test]
+fn layers_add_up() {
+    let fake = Fake::default()
+        .file("/usr/lib/tetragon/tetragon.conf.d/export-filename", "/var/log/t.log\n")
+        .file(
+            "/etc/tetragon/tetragon.yaml",
+            "enable-process-cred: true\nenable-ancestors:\n- base\n- kprobe\n",
+        )
+        .variable("TETRAGON_PROCESS_CACHE_SIZE", "100");
+    let config = config(&["--enable-process-ns"], &fake);
+    assert_eq!(config.export.unwrap().file.path, Path::new("/var/log/t.log"));
+    assert!(config.observer.process_cred && config.observer.process_ns && config.observer.ancestors);
+    assert_eq!(config.observer.process_cache_size, 100);
+    assert_eq!(config.server.captured.ancestors.len(), 3);
+}
+
+#[test]
+fn an_empty_value_clears() {
+    let set = || {
+        Fake::default()
+            .file("/usr/lib/tetragon/tetragon.conf.d/export-filename", "/t.log")
+            .file("/usr/lib/tetragon/tetragon.conf.d/process-cache-size", "100")
+            .file("/usr/lib/tetragon/tetragon.conf.d/debug", "true")
+    };
+    let cleared = set()
+        .file("/etc/tetragon/tetragon.conf.d/export-filename", "\n")
+        .file("/etc/tetragon/tetragon.yaml", "process-cache-size:\ndebug: ''");
+    let cleared = config(&[], &cleared);
+    assert!(cleared.export.is_none());
+    assert_eq!(cleared.observer.process_cache_size, 65_536);
+    assert_eq!(cleared.logging.level, tracing::metadata::LevelFilter::INFO);
+    // No server: not the default one.
+    assert!(config(&["--server-address="], &set()).server.addresses.is_empty());
+    // An empty variable is none.
+    let config = config(&[], &set().variable("TETRAGON_EXPORT_FILENAME", ""));
+    assert!(config.export.is_some());
+}
+
+#[test]
+fn unknown_names_are_noted() {
+    let fake = Fake::default()
+        .file("/etc/tetragon/tetragon.conf.d/colour", "red")
+        .file("/etc/tetragon/tetragon.yaml", "shape: {round: true}\nsize: 3");
+    let unknown = config(&[], &fake).unknown;
+    assert_eq!(
+        unknown,
+        [
+            "/etc/tetragon/tetragon.conf.d/colour",
+            "/etc/tetragon/tetragon.yaml: size"
+        ]
+    );
+}
+
+#[test]
+fn the_command_line_is_read_as_go_reads_it() {
+    let fake = Fake::default();
+    let config = |arguments: &[&str]| config(arguments, &fake);
+    assert_eq!(config(&["--cluster-name", "-x"]).observer.cluster_name, "-x");
+    assert_eq!(
+        config(&["--cluster-name=a", "--cluster-name=b"]).observer.cluster_name,
+        "b"
+    );
+    assert!(!config(&["--enable-process-cred=false"]).observer.process_cred);
+    assert!(config(&["--enable-process-cred=T"]).observer.process_cred);
+    assert_eq!(
+        config(&["-d", "--log-format", "json"]).logging.level,
+        tracing::metadata::LevelFilter::DEBUG
+    );
+    let environment = config(&[
+        "--enable-process-environment-variables",
+        "--filter-environment-variables=A,B",
+        "--filter-environment-variables=C",
+    ]);
+    assert_eq!(environment.observer.environment.unwrap(), ["A", "B", "C"]);
+    assert!(matches!(load(&["--help"], &fake), Ok(Command::Print(text)) if text.contains("--export-filename")));
+    assert!(matches!(load(&["--version"], &fake), Ok(Command::Print(text)) if text.contains(crate::VERSION)));
+}
+
+#[test]
+fn features_that_are_not_there_can_only_be_off() {
+    let off = [
+        "--metrics-server=",
+        "--enable-k8s-api=false",
+        "--release-pinned-bpf",
+        "--kernel",
+        "",
+    ];
+    config(&off, &Fake::default());
+    errors(
+        &[
+            (&["--metrics-server", ":2112"], Fake::default()),
+            (&["--enable-k8s-api"], Fake::default()),
+            (&["--release-pinned-bpf=false"], Fake::default()),
+            (&[], Fake::default().variable("TETRAGON_CGROUP_RATE", "1,1s")),
+            (
+                &[],
+                Fake::default().file("/etc/tetragon/tetragon.conf.d/tracing-policy", "/p.yaml"),
+            ),
+            (&[], Fake::default().file("/etc/tetragon/tetragon.yaml", "verbose: 2")),
+        ],
+        &expect![[r"
+            1 --metrics-server is not supported yet
+            1 --enable-k8s-api is not supported yet
+            1 --release-pinned-bpf is not supported yet
+            255 --cgroup-rate is not supported yet (set in environment variable TETRAGON_CGROUP_RATE)
+            255 --tracing-policy is not supported yet (set in /etc/tetragon/tetragon.conf.d/tracing-policy)
+            255 --verbose is not supported yet (set in /etc/tetragon/tetragon.yaml: verbose)
+        "]],
+    );
+}
+
+#[test]
+fn values_that_are_wrong() {
+    let typed: Vec<(&[&str], Fake)> = [
+        ["--nonsense"].as_slice(),
+        &["--export-filenam=x"],
+        &["word"],
+        &["--cluster-name"],
+        &["--process-cache-size=many"],
+        &["--process-cache-gc-interval=0s"],
+        &["--event-queue-size=0"],
+        &["--enable-process-cred=maybe"],
+        &["--export-rate-limit=x"],
+        &["--export-file-perm=rw"],
+        &["--export-file-rotation-interval=-1s"],
+        &["--export-filename=x", "--export-allowlist={"],
+        &["--export-allowlist={\"colour\":1}"],
+        &["--export-denylist={\"binary_regex\":[\"(\"]}"],
+        &["--export-denylist={\"pid_set\":[1]}"],
+        &["--export-allowlist={\"capabilities\":{\"effective\":{\"any\":[\"CAP_SYS_ADMIN\"]}}}"],
+        &["--field-filters={\"fields\":\"colour\"}"],
+        &["--redaction-filters={\"redact\":[\"(\"]}"],
+        &["--log-level=loud"],
+        &["--log-format=xml"],
+        &["--server-address=unix://x"],
+        &["--health-server-address=6789"],
+        &["--rb-size=1T"],
+        &["--rb-size=1M", "--rb-size-total=1M"],
+        &["--rb-size=1G"],
+        &["--execve-map-size=1"],
+        &["--execve-map-size=1M", "--execve-map-entries=7"],
+        &["--username-metadata=windows"],
+        &["--enable-ancestors=kprobe"],
+        &["--enable-ancestors=base,all"],
+        &["--tracing-policy-dir=policies"],
+        &["--config-dir=/nowhere"],
+    ]
+    .into_iter()
+    .map(|arguments| (arguments, Fake::default()))
+    .collect();
+    errors(
+        &typed,
+        &expect![[r#"
+        1 unexpected argument '--nonsense' found
+        1 unexpected argument '--export-filenam' found; tip: a similar argument exists: '--export-filename'
+        1 unexpected argument 'word' found
+        1 a value is required for '--cluster-name <CLUSTER_NAME>' but none was supplied
+        1 --process-cache-size: "many": give a whole number from 16 to 16777216
+        1 --process-cache-gc-interval: give a duration above zero
+        1 --event-queue-size: "0": give a whole number from 1 to 16777216
+        1 --enable-process-cred: "maybe": give true or false
+        1 --export-rate-limit: "x": give a whole number, or -1 for any number of events
+        1 --export-file-perm: "rw": give permissions in octal, such as 600 or 0640
+        1 --export-file-rotation-interval: "-1s": give a duration such as 30s, 1m30s or 500ms
+        1 --export-allowlist: EOF while parsing an object at line 1 column 1
+        1 --export-allowlist: unknown field `colour` in Filter at line 1 column 9
+        1 --export-denylist: filter: binary_regex: pattern "(": unclosed group
+        1 --export-denylist: pid_set needs --enable-pid-set-filter
+        1 --export-allowlist: filter: capabilities: events have none, start the agent with --enable-process-cred
+        1 --field-filters: field filter: no event type that it applies to has a field "colour"
+        1 --redaction-filters: redact: pattern "(": unclosed group
+        1 --log-level: "loud": give trace, debug, info, warn, error, fatal or panic
+        1 --log-format: "xml": give text, text-ts, json or json-ts
+        1 --server-address: "unix://x": give an absolute path behind unix://
+        1 --health-server-address: "6789": give [host]:port, or nothing
+        1 --rb-size: "1T": give a number of bytes, such as 65536, 64K or 1M
+        1 --rb-size-total: give only one of --rb-size and --rb-size-total
+        1 --rb-size: 4294967296 bytes for 4 CPUs are too many, give less than 1G for all together
+        1 --execve-map-size: "1": an entry takes 108 bytes, give from 108 to 1G
+        1 --execve-map-size: give only one of --execve-map-entries and --execve-map-size
+        1 --username-metadata: "windows": give disabled or unix
+        1 --enable-ancestors: the others need base, give base as well
+        1 --enable-ancestors: "all": give some of base, kprobe, tracepoint, loader, uprobe, lsm, usdt
+        1 --tracing-policy-dir: give an absolute path
+        1 --config-dir: read /nowhere: entity not found
+    "#]],
+    );
+}
+
+#[test]
+fn values_that_are_wrong_elsewhere() {
+    let drop_in =
+        |name: &str, value: &str| Fake::default().file(&format!("/etc/tetragon/tetragon.conf.d/{name}"), value);
+    errors(
+        &[
+            (&[], drop_in("process-cache-size", "many")),
+            (&[], drop_in("debug", "maybe")),
+            (&[], drop_in("export-allowlist", "{")),
+            (&[], drop_in("config-dir", "/nowhere")),
+            (&[], drop_in("rb-size", "1M").variable("TETRAGON_RB_SIZE_TOTAL", "1M")),
+            (&[], drop_in("log-level", "unreadable")),
+            (&[], Fake::default().variable("TETRAGON_RB_SIZE", "much")),
+            (&[], Fake::default().variable("TETRAGON_SERVER_ADDRESS", "unix://x")),
+            (&[], Fake::default().file("tetragon.yaml", "rb-size: much")),
+            (&[], Fake::default().file("/etc/tetragon/tetragon.yaml", "- rb-size")),
+            (&["--config-dir=/c"], Fake::default().file("/c/rb-size", "much")),
+            // Only what counts is looked at.
+            (&["--process-cache-size=20"], drop_in("process-cache-size", "many")),
+        ],
+        &expect![[r#"
+            255 /etc/tetragon/tetragon.conf.d/process-cache-size: "many": give a whole number from 16 to 16777216
+            255 /etc/tetragon/tetragon.conf.d/debug: "maybe": give true or false
+            255 /etc/tetragon/tetragon.conf.d/export-allowlist: EOF while parsing an object at line 1 column 1
+            255 /etc/tetragon/tetragon.conf.d/config-dir: read /nowhere: entity not found
+            255 environment variable TETRAGON_RB_SIZE_TOTAL: give only one of --rb-size and --rb-size-total
+            255 read configuration /etc/tetragon/tetragon.conf.d/log-level: permission denied
+            255 environment variable TETRAGON_RB_SIZE: "much": give a number of bytes, such as 65536, 64K or 1M
+            255 environment variable TETRAGON_SERVER_ADDRESS: "unix://x": give an absolute path behind unix://
+            255 tetragon.yaml: rb-size: "much": give a number of bytes, such as 65536, 64K or 1M
+            255 configuration /etc/tetragon/tetragon.yaml: expected mapping start at line 1, column 1
+            255 /c/rb-size: "much": give a number of bytes, such as 65536, 64K or 1M
+            ["--process-cache-size=20"] is no error
+        "#]],
+    );
+}
+
+#[test]
+fn the_node_is_named_by_the_environment() {
+    let name = |fake: Fake| config(&[], &fake).observer.node_name;
+    assert_eq!(name(Fake::default()), "host");
+    let named = || Fake::default().variable("NODE_NAME", "node");
+    assert_eq!(name(named()), "node");
+    assert_eq!(name(named().variable("HUBBLE_NODE_NAME", "hubble")), "hubble");
+    assert_eq!(name(named().variable("HUBBLE_NODE_NAME", "")), "node");
+}
+
+#[test]
+fn the_ring_buffer_is_one_for_all_cpus() {
+    let bytes = |arguments: &[&str]| config(arguments, &Fake::default()).observer.ring_bytes;
+    assert_eq!(bytes(&[]), 1 << 20);
+    assert_eq!(bytes(&["--rb-size=1M"]), 4 << 20);
+    assert_eq!(bytes(&["--rb-size-total", "3M"]), 3 << 20);
+}
