@@ -90,7 +90,9 @@ impl Exporter {
     fn report_dropped(&mut self) {
         let Some(limit) = &mut self.limit else { return };
         let clock = self.writer.clock();
-        let Some(dropped) = limit.report(clock.now()) else { return };
+        let Some(dropped) = limit.report(clock.now()) else {
+            return;
+        };
         let event = GetEventsResponse {
             event: Some(Event::RateLimitInfo(RateLimitInfo {
                 number_of_dropped_process_events: dropped,

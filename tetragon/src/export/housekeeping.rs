@@ -30,7 +30,7 @@ impl Housekeeping {
             let options = options.clone();
             let thread = std::thread::Builder::new()
                 .name("tetragon-export".into())
-                .stack_size(256 << 10)
+                .stack_size(1 << 20)
                 .spawn(move || serve(&options, &receiver));
             match thread {
                 Ok(thread) => self.0 = Some((sender, thread)),
@@ -80,7 +80,11 @@ fn tidy(names: &Names, options: &FileOptions) -> io::Result<()> {
     }
     let mut times: Vec<&str> = backups.iter().map(|backup| backup.time.as_str()).collect();
     times.dedup();
-    let keep = if options.max_backups == 0 { times.len() } else { options.max_backups };
+    let keep = if options.max_backups == 0 {
+        times.len()
+    } else {
+        options.max_backups
+    };
     let oldest_kept = times.len().checked_sub(keep).and_then(|index| times.get(index));
     let oldest_kept = oldest_kept.copied().unwrap_or_default().to_owned();
     for backup in &backups {

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
+/// What one event takes out of the bucket: then a nanosecond puts in as much as the events that are allowed a minute.
+const EVENT: u128 = MINUTE.as_nanos();
 
 /// How many events may pass, and how many did not.
 pub(super) struct RateLimit {
-    per_minute: f64,
-    tokens: f64,
+    per_minute: u128,
+    tokens: u128,
     filled: Instant,
     dropped: u64,
     reported: Instant,
@@ -17,8 +19,8 @@ impl RateLimit {
     /// A full bucket.
     pub(super) fn new(per_minute: u64, now: Instant) -> Self {
         Self {
-            per_minute: per_minute as f64,
-            tokens: per_minute as f64,
+            per_minute: u128::from(per_minute),
+            tokens: u128::from(per_minute) * EVENT,
             filled: now,
             dropped: 0,
             reported: now,
@@ -27,15 +29,16 @@ impl RateLimit {
 
     /// Whether one more event may pass now.
     pub(super) fn admit(&mut self, now: Instant) -> bool {
-        let minutes = (now - self.filled).as_secs_f64() / MINUTE.as_secs_f64();
-        self.tokens = (self.tokens + minutes * self.per_minute).min(self.per_minute);
+        // More than a minute fills it, too.
+        let nanos = (now - self.filled).min(MINUTE).as_nanos();
+        self.tokens = (self.tokens + nanos * self.per_minute).min(self.per_minute * EVENT);
         self.filled = now;
-        if self.tokens < 1.0 {
-            self.dropped += 1;
-            return false;
+        if let Some(rest) = self.tokens.checked_sub(EVENT) {
+            self.tokens = rest;
+            return true;
         }
-        self.tokens -= 1.0;
-        true
+        self.dropped += 1;
+        false
     }
 
     /// How many events did not pass, once a minute and only if there were any.
@@ -68,7 +71,10 @@ mod tests {
         let start = Instant::now();
         let mut limit = RateLimit::new(1, start);
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!([limit.admit(start), limit.admit(start), limit.admit(at(1))], [true, false, false]);
+        assert_eq!(
+            [limit.admit(start), limit.admit(start), limit.admit(at(1))],
+            [true, false, false]
+        );
         assert_eq!(limit.report(at(59)), None);
         assert_eq!(limit.report(at(60)), Some(2));
         assert_eq!(limit.report(at(61)), None);

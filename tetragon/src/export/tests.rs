@@ -49,18 +49,17 @@ fn open(options: Options) -> (Exporter, FakeClock) {
 }
 
 /// The files in `directory` with their permissions and the binaries that their lines name.
-fn check(directory: &TempDir, expected: Expect) {
+fn check(directory: &TempDir, expected: &Expect) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    let mut out = String::new();
-    for file in files {
+    let describe = |file: &PathBuf| {
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        let content = std::fs::read(&file).unwrap();
-        let text = if name.ends_with(".gz") {
+        let content = std::fs::read(file).unwrap();
+        let text = if file.extension().is_some_and(|extension| extension == "gz") {
             std::io::read_to_string(flate2::read::GzDecoder::new(content.as_slice())).unwrap()
         } else {
             String::from_utf8(content).unwrap()
@@ -72,9 +71,9 @@ fn check(directory: &TempDir, expected: Expect) {
                 Err(_) => format!("{line:?}"),
             })
             .collect();
-        out += &format!("{name} {mode:o}: {}\n", lines.join(" "));
-    }
-    expected.assert_eq(&out);
+        format!("{name} {mode:o}: {}\n", lines.join(" "))
+    };
+    expected.assert_eq(&files.iter().map(describe).collect::<String>());
 }
 
 #[test]
@@ -89,7 +88,16 @@ fn rotates_by_size() {
     exporter.emit(&event("huge", 2000));
     exporter.emit(&event("f", 1));
     exporter.flush();
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r"
+        t-2031-02-03T04-05-08.789.log 600: a b
+        t-2031-02-03T04-05-10.789.log 600: c d
+        t-2031-02-03T04-05-11.789.log 600: e
+        t-2031-02-03T04-05-11.790.log 600: huge
+        t.log 600: f
+    "]],
+    );
 }
 
 #[test]
@@ -100,7 +108,12 @@ fn appends_to_what_is_there() {
         let (mut exporter, _) = open(options(&path));
         exporter.emit(&event(name, 1));
     }
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r"
+        t.log 600: a b
+    "]],
+    );
     // The rest of a line that was never finished stays alone.
     let mut content = std::fs::read_to_string(&path).unwrap();
     content.truncate(content.len() - 10);
@@ -108,7 +121,12 @@ fn appends_to_what_is_there() {
     let (mut exporter, _) = open(options(&path));
     exporter.emit(&event("c", 1));
     exporter.flush();
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r#"
+        t.log 600: a "{\"process_exec\":{\"process\":{\"binary\":\"b\",\"argument" c
+    "#]],
+    );
 }
 
 #[test]
@@ -123,12 +141,20 @@ fn rotates_by_time_but_never_an_empty_file() {
     exporter.flush();
     clock.advance(Duration::from_secs(59));
     exporter.emit(&event("b", 1));
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     exporter.emit(&event("c", 1));
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     exporter.flush();
     exporter.flush();
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r"
+        t-2031-02-03T04-10-06.789.log 600: a
+        t-2031-02-03T04-12-05.789.log 600: b
+        t-2031-02-03T04-13-05.789.log 600: c
+        t.log 600: 
+    "]],
+    );
 }
 
 #[test]
@@ -148,7 +174,15 @@ fn keeps_so_many_backups_and_compresses_them() {
     }
     // Waits for the thread.
     drop(exporter);
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r"
+        t-2000-01-01.log 644: 
+        t-2031-02-03T04-05-06.790.log.gz 640: b
+        t-2031-02-03T04-05-06.791.log.gz 640: c
+        t.log 640: d
+    "]],
+    );
 }
 
 #[test]
@@ -156,14 +190,17 @@ fn a_missing_or_unwritable_directory_is_an_error_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let error = |path: &Path| match Exporter::open(options(path)) {
         Ok(_) => "opened".to_owned(),
-        Err(error) => error
-            .to_string()
-            .replace(directory.path().to_str().unwrap(), "DIR"),
+        Err(error) => error.to_string().replace(directory.path().to_str().unwrap(), "DIR"),
     };
     std::fs::write(directory.path().join("file"), "").unwrap();
     symlink("nowhere/else", directory.path().join("link")).unwrap();
     let errors = ["a/b/t.log", "file/t.log", ".", "link", "new/t.log"].map(|path| error(&directory.path().join(path)));
-    expect![[r#""#]].assert_eq(&errors.join("\n"));
+    expect![[r"
+        export file DIR/a/b/t.log: its directory is missing: No such file or directory (os error 2); create the directory
+        export file DIR/file/t.log: create: Not a directory (os error 20); give --export-filename a file in a directory that can be written
+        export file DIR/.: open: Is a directory (os error 21); give --export-filename a file in a directory that can be written
+        export file DIR/link: open: No such file or directory (os error 2); give --export-filename a file in a directory that can be written
+        opened"]].assert_eq(&errors.join("\n"));
     let mode = directory.path().join("new").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
 }
@@ -195,7 +232,12 @@ fn a_rotation_that_fails_loses_nothing() {
     exporter.emit(&event("b", 900));
     exporter.emit(&event("c", 900));
     exporter.flush();
-    check(&directory, expect![[r#""#]]);
+    check(
+        &directory,
+        &expect![[r"
+        moved 600: a b c
+    "]],
+    );
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 
@@ -221,5 +263,10 @@ fn filters_fields_and_the_rate_limit() {
     assert_eq!(counters.events.load(Ordering::Relaxed), 3);
     let content = std::fs::read_to_string(&path).unwrap();
     assert_eq!(counters.bytes.load(Ordering::Relaxed), content.len() as u64);
-    expect![[r#""#]].assert_eq(&content);
+    expect![[r#"
+        {"process_exec":{"process":{"binary":"a"}}}
+        {"process_exec":{"process":{"binary":"b"}}}
+        {"rate_limit_info":{"number_of_dropped_process_events":"2"},"node_name":"n","time":"2031-02-03T04:06:06.789Z"}
+    "#]]
+    .assert_eq(&content);
 }

@@ -34,6 +34,8 @@ pub(super) struct Writer {
     rotated: Instant,
     /// Whole lines that are not yet in the file.
     buffer: Vec<u8>,
+    /// How many.
+    lines: u64,
     /// The file ends in part of a line, which the next write must end first.
     torn: bool,
     /// The last write or rotation failed, and that has been said.
@@ -43,7 +45,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(options: FileOptions, clock: Box<dyn Clock>, counters: Arc<Counters>) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        options: FileOptions,
+        clock: Box<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, OpenError> {
         let Opened {
             file,
             size,
@@ -66,6 +72,7 @@ impl Writer {
             regular,
             size,
             buffer: Vec::new(),
+            lines: 0,
             torn,
             failing: false,
             counters,
@@ -88,6 +95,7 @@ impl Writer {
             self.rotate();
             self.buffer.extend_from_slice(&line);
         }
+        self.lines += 1;
         if self.buffer.len() >= BUFFER {
             self.write();
         }
@@ -133,9 +141,14 @@ impl Writer {
                 self.cut_off((written - whole) as u64);
             }
         }
-        add(&self.counters.events, count_lines(&self.buffer[..whole]));
+        let lost = if result.is_ok() {
+            0
+        } else {
+            count_lines(&self.buffer[whole..])
+        };
+        add(&self.counters.events, std::mem::take(&mut self.lines) - lost);
         add(&self.counters.bytes, whole as u64);
-        add(&self.counters.lost, count_lines(&self.buffer[whole..]));
+        add(&self.counters.lost, lost);
         self.buffer.clear();
         if self.buffer.capacity() > BUFFER_MAX {
             self.buffer.shrink_to(BUFFER);
@@ -227,9 +240,12 @@ fn write_all(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
 
 /// Length of the whole lines in `bytes`.
 fn whole_lines(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |index| index + 1)
+    bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |index| index + 1)
 }
 
 fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+    bytes.split(|&byte| byte == b'\n').count() as u64 - 1
 }
