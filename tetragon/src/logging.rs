@@ -81,8 +81,12 @@ pub fn start(options: &Options) -> anyhow::Result<()> {
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path)
-        .map_err(|error| anyhow::anyhow!("--log-file: create {}: {error}; give a file that can be written", path.display()))
+    File::create(path).map_err(|error| {
+        anyhow::anyhow!(
+            "--log-file: create {}: {error}; give a file that can be written",
+            path.display()
+        )
+    })
 }
 
 /// Standard output and perhaps a file.
@@ -194,9 +198,10 @@ struct Line {
 
 impl Line {
     fn key(&mut self, key: &str) {
-        let _infallible = match self.json {
-            true => write!(self.rest, ",{}:", json(key)),
-            false => write!(self.rest, " {key}="),
+        let _infallible = if self.json {
+            write!(self.rest, ",{}:", json(key))
+        } else {
+            write!(self.rest, " {key}=")
         };
     }
 
@@ -217,7 +222,7 @@ impl Visit for Line {
     }
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "message" => self.message = value.to_owned(),
+            "message" => value.clone_into(&mut self.message),
             name => self.text(name, value),
         }
     }
@@ -270,7 +275,7 @@ mod tests {
     use super::*;
 
     /// What the events of `log` look like in each form, with a fixed time.
-    fn check(log: impl Fn(), expected: Expect) {
+    fn check(log: impl Fn(), expected: &Expect) {
         #[derive(Clone, Default)]
         struct Collect(Arc<Mutex<Vec<u8>>>);
         impl io::Write for Collect {
@@ -299,12 +304,25 @@ mod tests {
         check(
             || {
                 tracing::info!("Listening for events...");
-                tracing::warn!(clients = 2, dropped = true, path = "/a b", plain = "x", "Slow \"client\"\n");
+                tracing::warn!(
+                    clients = 2,
+                    dropped = true,
+                    path = "/a b",
+                    plain = "x",
+                    "Slow \"client\"\n"
+                );
                 tracing::error!(error = %io::Error::other("a=b"), empty = "", "Failed to execute tetragon");
                 tracing::debug!("not heard");
                 tracing::error!(target: "h2", "not ours");
             },
-            expect![[r#""#]],
+            &expect![[r#"
+                level=info msg="Listening for events..."
+                level=warn msg="Slow \"client\"\n" clients=2 dropped=true path="/a b" plain=x
+                level=error msg="Failed to execute tetragon" error="a=b" empty=""
+                {"level":"info","msg":"Listening for events..."}
+                {"level":"warn","msg":"Slow \"client\"\n","clients":2,"dropped":true,"path":"/a b","plain":"x"}
+                {"level":"error","msg":"Failed to execute tetragon","error":"a=b","empty":""}
+            "#]],
         );
     }
 

@@ -1,2 +1,7 @@
 //! The agent's binary: everything is in the library, where tests reach it.
-fn main() {}
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    tetragon::app::main()
+}

@@ -93,8 +93,8 @@ impl Redact for Redaction {
                     let text = format!("{}={}", variable.key, variable.value);
                     if let Some(masked) = mask(pattern, &text) {
                         let (key, value) = masked.split_once('=').unwrap_or((&masked, ""));
-                        variable.key = key.to_owned();
-                        variable.value = value.to_owned();
+                        key.clone_into(&mut variable.key);
+                        value.clone_into(&mut variable.value);
                     }
                 }
             }
@@ -138,10 +138,20 @@ mod tests {
     #[test]
     fn groups_are_hidden() {
         let password = r#"{"redact":["--pass(?:word)?[= ](\\S+)"]}"#;
-        check(password, "/bin/x", "--password=a --pass b c", "--password=***** --pass ***** c");
+        check(
+            password,
+            "/bin/x",
+            "--password=a --pass b c",
+            "--password=***** --pass ***** c",
+        );
         check(password, "/bin/x", "nothing", "nothing");
         check(r#"{"redact":["secret"]}"#, "/bin/x", "a secret", "a secret");
-        check(r#"{"redact":["(a(b)c)(d)?"]}"#, "/bin/x", "xabcdx abcx", "x**********x *****x");
+        check(
+            r#"{"redact":["(a(b)c)(d)?"]}"#,
+            "/bin/x",
+            "xabcdx abcx",
+            "x**********x *****x",
+        );
         check(r#"{"redact":["x()y"]}"#, "/bin/x", "xy", "xy");
         check(r#"{"redact":["(é+)"]}"#, "/bin/x", "aéé", "a*****");
     }
@@ -155,7 +165,12 @@ mod tests {
 
     #[test]
     fn filters_are_chained() {
-        check(r#"{"redact":["(a)b"]} {"redact":["\\*b(c)"]}"#, "", "abc", "*****b*****");
+        check(
+            r#"{"redact":["(a)b"]} {"redact":["\\*b(c)"]}"#,
+            "",
+            "abc",
+            "*****b*****",
+        );
     }
 
     #[test]
@@ -183,7 +198,10 @@ mod tests {
     fn what_is_no_pattern_is_named() {
         for (filter, expected) in [
             (r#"{"redact":["("]}"#, r#"redact: pattern "(": unclosed group"#),
-            (r#"{"binary_regex":["a","["]}"#, r#"binary_regex: pattern "[": unclosed character class"#),
+            (
+                r#"{"binary_regex":["a","["]}"#,
+                r#"binary_regex: pattern "[": unclosed character class"#,
+            ),
         ] {
             let filters = tetragon_api::json::parse_all(filter, tetragon_api::json::Unknown::Reject).unwrap();
             assert_eq!(Redaction::compile(&filters).unwrap_err().to_string(), expected);

@@ -88,7 +88,11 @@ mod tests {
             ("/run/t.sock", None),
         ] {
             let parsed = Address::parse(text).ok().flatten();
-            assert_eq!(parsed.map(|address| address.to_string()).as_deref(), expected, "{text:?}");
+            assert_eq!(
+                parsed.map(|address| address.to_string()).as_deref(),
+                expected,
+                "{text:?}"
+            );
         }
         assert_eq!(Address::parse(""), Ok(None));
     }

@@ -85,7 +85,11 @@ impl Hub {
             let event = shared.get_or_insert_with(|| Arc::new(event.clone()));
             match client.sender.try_send(Arc::clone(event)) {
                 Ok(()) if client.dropping > 0 => {
-                    tracing::info!(client = client.id, dropped = client.dropping, "A gRPC client keeps up again");
+                    tracing::info!(
+                        client = client.id,
+                        dropped = client.dropping,
+                        "A gRPC client keeps up again"
+                    );
                     client.dropping = 0;
                 }
                 // A client that has gone is removed by its subscription.

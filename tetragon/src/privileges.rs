@@ -1,0 +1,86 @@
+//! Whether this process may do at all what the agent does, so that the answer is one sentence and not that of some system
+//! call in the middle.
+
+use std::path::Path;
+
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
+
+/// Why the agent cannot run here.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// Not root.
+    #[error("not allowed to load kernel programs: run tetragon as root")]
+    NotRoot,
+    /// Root without its powers, as in a container.
+    #[error("not allowed to load kernel programs: capability {0} is missing, add it or run with CAP_SYS_ADMIN")]
+    Capability(&'static str),
+    /// The kernel gives nobody access to its memory.
+    #[error(
+        "the kernel is locked down (confidentiality): kernel programs cannot read what they observe; boot with \
+         lockdown=integrity or without lockdown"
+    )]
+    Lockdown,
+}
+
+/// Finds out.
+pub fn check() -> Result<(), Error> {
+    if let Ok(CapabilitySets { effective, .. }) = capabilities(None) {
+        check_capabilities(effective, rustix::process::geteuid().is_root())?;
+    }
+    // Where this file is missing, the kernel has no lockdown or does not say.
+    let lockdown = std::fs::read_to_string(Path::new("/sys/kernel/security/lockdown"));
+    check_lockdown(&lockdown.unwrap_or_default())
+}
+
+fn check_capabilities(effective: CapabilitySet, root: bool) -> Result<(), Error> {
+    if effective.contains(CapabilitySet::SYS_ADMIN) {
+        return Ok(());
+    }
+    if !root && !effective.intersects(CapabilitySet::BPF | CapabilitySet::PERFMON) {
+        return Err(Error::NotRoot);
+    }
+    let needed = [(CapabilitySet::BPF, "CAP_BPF"), (CapabilitySet::PERFMON, "CAP_PERFMON")];
+    match needed
+        .into_iter()
+        .find(|(capability, _)| !effective.contains(*capability))
+    {
+        Some((_, name)) => Err(Error::Capability(name)),
+        None => Ok(()),
+    }
+}
+
+/// `text` names the modes with the current one in brackets: `none [integrity] confidentiality`.
+fn check_lockdown(text: &str) -> Result<(), Error> {
+    if text.contains("[confidentiality]") {
+        return Err(Error::Lockdown);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_that_suffice() {
+        let (bpf, perfmon) = (CapabilitySet::BPF, CapabilitySet::PERFMON);
+        assert_eq!(check_capabilities(CapabilitySet::SYS_ADMIN, false), Ok(()));
+        assert_eq!(check_capabilities(bpf | perfmon, false), Ok(()));
+        assert_eq!(check_capabilities(CapabilitySet::empty(), false), Err(Error::NotRoot));
+        assert_eq!(
+            check_capabilities(CapabilitySet::empty(), true),
+            Err(Error::Capability("CAP_BPF"))
+        );
+        assert_eq!(check_capabilities(bpf, false), Err(Error::Capability("CAP_PERFMON")));
+    }
+
+    #[test]
+    fn lockdown() {
+        assert_eq!(check_lockdown("none [integrity] confidentiality\n"), Ok(()));
+        assert_eq!(
+            check_lockdown("none integrity [confidentiality]\n"),
+            Err(Error::Lockdown)
+        );
+        assert_eq!(check_lockdown(""), Ok(()));
+    }
+}
