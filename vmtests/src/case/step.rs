@@ -22,6 +22,11 @@ pub enum Step {
     Wait {
         /// Name of its step.
         of: String,
+        /// Its exit code.
+        #[serde(default)]
+        exit: i32,
+        /// The signal that ends it, instead of an exit code.
+        signal: Option<String>,
     },
     /// Send a signal to a program in the background, or to an agent.
     Signal {
@@ -143,7 +148,7 @@ impl Step {
     /// The name of another step that this one is about.
     pub fn refers_to(&self) -> Option<&str> {
         match self {
-            Self::Stop { of } | Self::Wait { of } | Self::Signal { of, .. } => Some(of),
+            Self::Stop { of } | Self::Wait { of, .. } | Self::Signal { of, .. } => Some(of),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Count, Each, Expectations, Same,
     output::{self, Stream},
-    pattern::{Mismatch, Pattern},
+    pattern::{Mismatch, Pattern, brief},
     scope::{Scope, plain},
     sequence,
 };
@@ -184,8 +184,9 @@ fn check_each(each: &Each, facts: &mut Facts) -> Result<(), String> {
         if matched != each.count {
             let Mismatch { path, reason, .. } = miss;
             failures.push(format!(
-                "{matched} of {} events match for {line} {path} {reason}",
-                candidates.len()
+                "{matched} of {} events match for {} {path} {reason}",
+                candidates.len(),
+                brief(line)
             ));
         }
     }

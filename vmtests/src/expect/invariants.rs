@@ -8,17 +8,20 @@ use serde_json::Value;
 /// Violations shown at most.
 const SHOWN: usize = 5;
 
+/// Nanoseconds by which images may be out of order.
+const SLACK: u64 = 100_000_000;
+
 /// Checks `events`, which are all that one agent wrote, and names what does not hold:
 ///
 /// - an image is reported once, and ends once;
 /// - no image ends that was not reported, unless it is a clone that never called `execve`;
 /// - `exec_id` is of the node, the process id and a time; `parent_exec_id` is that of the parent in the event;
-/// - time does not run backwards.
+/// - images begin in order.
 pub fn violations(events: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     let mut began: HashMap<String, usize> = HashMap::new();
     let mut ended: HashSet<String> = HashSet::new();
-    let mut last_time = String::new();
+    let mut latest = 0;
     for (index, event) in events.iter().enumerate() {
         let mut note = |what: String| found.push(format!("event {index}: {what}"));
         let (kind, body) = match (event.get("process_exec"), event.get("process_exit")) {
@@ -49,19 +52,17 @@ pub fn violations(events: &[Value]) -> Vec<String> {
             if !ended.insert(id.clone()) {
                 note("the image has ended before".to_owned());
             }
-            let cloned = flags.split(' ').any(|flag| flag == "clone") && body.pointer("/process/binary").is_some();
-            if !began.contains_key(&id) && !cloned && !is_clone_only(body) {
+            if !began.contains_key(&id) && !ends_unseen(body) {
                 note(format!("an exit of {} that never began", text(body, "/process/binary")));
             }
         }
-        // Processes found in /proc carry the time at which they started.
-        let time = text(event, "/time");
-        if !flags.contains("procFS") || kind == "exit" {
-            let sortable = fixed_width(time);
-            if sortable < last_time {
-                note(format!("{time} is before the event that came first"));
+        // Processes found in /proc come in the order of their parents. CPUs that report at once may come a little late.
+        if kind == "exec" && !flags.contains("procFS") {
+            let ktime = ktime(&id);
+            if ktime + SLACK < latest {
+                note(format!("began at {ktime}, after one that began at {latest}"));
             }
-            last_time = sortable;
+            latest = latest.max(ktime);
         }
     }
     let more = found.len().saturating_sub(SHOWN);
@@ -72,10 +73,13 @@ pub fn violations(events: &[Value]) -> Vec<String> {
     found
 }
 
-/// A process that was cloned and ended without an exec carries no `process_exec`.
-fn is_clone_only(body: &Value) -> bool {
-    let flags = text(body, "/process/flags");
-    flags == "execve" || flags.split(' ').any(|flag| flag == "clone")
+/// Whether the process may end without having been reported: kernel threads are not, nor is what was cloned and never
+/// called `execve`.
+fn ends_unseen(body: &Value) -> bool {
+    let began = text(body, "/process/flags")
+        .split(' ')
+        .any(|flag| flag == "clone" || flag == "procFS");
+    !began || text(body, "/process/binary").starts_with('[')
 }
 
 fn identity(process: Option<&Value>, event: &Value) -> Result<(), String> {
@@ -99,11 +103,18 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A timestamp with its fraction padded to nine digits, which makes it sort as text.
-fn fixed_width(time: &str) -> String {
-    let time = time.trim_end_matches('Z');
-    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
-    format!("{seconds}.{fraction:0<9}")
+/// The time in an `exec_id`; 0 when there is none.
+fn ktime(id: &str) -> u64 {
+    let decoded = STANDARD
+        .decode(id)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    decoded
+        .rsplit(':')
+        .nth(1)
+        .and_then(|part| part.parse().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -128,6 +139,12 @@ mod tests {
         })
     }
 
+    fn exec_at(pid: u32, time: u64) -> Value {
+        let mut event = event("process_exec", pid, 1);
+        event["process_exec"]["process"] = process(pid, time);
+        event
+    }
+
     #[test]
     fn a_life_is_fine() {
         let events = [event("process_exec", 9, 1), event("process_exit", 9, 2)];
@@ -147,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn time_and_identity_are_compared() {
-        let events = [event("process_exec", 9, 5), event("process_exit", 9, 4)];
+    fn order_and_identity_are_compared() {
+        let events = [exec_at(9, 500_000_000), exec_at(8, 300_000_000)];
         assert_eq!(
             violations(&events),
-            ["event 1: 2030-01-01T00:00:00.000000004Z is before the event that came first"]
+            ["event 1: began at 300000000, after one that began at 500000000"]
         );
         let mut wrong = event("process_exec", 9, 1);
         wrong["process_exec"]["process"]["pid"] = json!(8);

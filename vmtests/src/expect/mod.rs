@@ -149,6 +149,21 @@ impl Expectations {
         {
             return Err("expects nothing".to_owned());
         }
+        let counted = count.iter().map(|count| &count.of);
+        let each = each.iter().map(|each| &each.event);
+        let same = same.iter().map(|same| &same.with);
+        let lines = output.iter().flat_map(|output| &output.lines);
+        for data in event
+            .iter()
+            .chain(none)
+            .chain(golden)
+            .chain(counted)
+            .chain(each)
+            .chain(same)
+            .chain(lines)
+        {
+            pattern::Pattern::parse(data)?;
+        }
         Ok(this)
     }
 }

@@ -202,7 +202,7 @@ fn require(holds: bool, bindings: &Bindings, expected: impl FnOnce() -> String, 
 }
 
 /// A value short enough for a line.
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 200 {
         return text;
@@ -303,7 +303,7 @@ fn check_operator(
                 .iter()
                 .find(|(known, _)| known == name)
                 .map(|(_, value)| value);
-            if let Some(known) = known.or_else(|| scope.get(name)) {
+            if let Some(known) = known.or_else(|| scope.captured(name)) {
                 let expected = format!("{} (captured as {name})", brief(known));
                 require(plain(known) == plain(value), bindings, || expected, value)
             } else {

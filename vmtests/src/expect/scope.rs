@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-/// A tree of values, addressed by dotted paths such as `spawn.0.pid`.
+/// A tree of values, addressed by dotted paths such as `spawn.0.pid`, and captures, addressed by their name alone.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     root: Map<String, Value>,
+    captures: Map<String, Value>,
 }
 
 impl Scope {
@@ -14,8 +15,21 @@ impl Scope {
         self.root.insert(name.to_owned(), value.into());
     }
 
-    /// The value at `path`.
+    /// Gives what was captured as `name` its value.
+    pub fn capture(&mut self, name: &str, value: Value) {
+        self.captures.insert(name.to_owned(), value);
+    }
+
+    /// What was captured as `name`.
+    pub fn captured(&self, name: &str) -> Option<&Value> {
+        self.captures.get(name)
+    }
+
+    /// The capture called `path`, or else the value at `path`.
     pub fn get(&self, path: &str) -> Option<&Value> {
+        if let Some(captured) = self.captured(path) {
+            return Some(captured);
+        }
         let mut parts = path.split('.');
         let mut value = self.root.get(parts.next()?)?;
         for part in parts {

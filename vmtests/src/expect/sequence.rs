@@ -76,7 +76,7 @@ impl Search<'_> {
                 Ok(bindings) => {
                     let before = scope.clone();
                     for (name, value) in bindings.captured {
-                        scope.set(&name, value);
+                        scope.capture(&name, value);
                     }
                     found.push(index);
                     if self.step(found, scope)? {

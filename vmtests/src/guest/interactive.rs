@@ -20,9 +20,9 @@ use crate::{case::Start, expect::scope::Scope, protocol::PROJECT, sys::process};
 /// Where the agent of the demo has its files.
 const FOLDER: &str = "/run/demo";
 
-/// Shows events of a small workload on the console, then gives a shell unless the kernel's command line says
-/// `tetragon.noshell`.
-pub fn demo() -> Result<()> {
+/// Shows events of a small workload on the console, then gives a shell if somebody is there for it and the kernel's
+/// command line does not say `tetragon.noshell`.
+pub fn demo(terminal: bool) -> Result<()> {
     fs::create_dir_all(FOLDER)?;
     let cgroup = Cgroup::make("demo")?;
     let start = Start::with_flags(vec!["--enable-process-cred".to_owned()]);
@@ -43,7 +43,7 @@ pub fn demo() -> Result<()> {
     let noshell = fs::read_to_string("/proc/cmdline")?
         .split_whitespace()
         .any(|word| word == "tetragon.noshell");
-    if noshell {
+    if noshell || !terminal {
         // The stream ends when the agent has drained its ring and stopped.
         agent.stop(Instant::now() + Duration::from_mins(1))?;
         events.wait()?;

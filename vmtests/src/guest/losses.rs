@@ -2,8 +2,73 @@
 
 use serde_json::Value;
 
+/// How the line begins.
+const STATISTICS: &str = "BPF events statistics: ";
+
+/// Words for what must not happen to an event; the line names them only when there is something to count.
+const REASONS: [&str; 10] = [
+    "ring full",
+    "no scratch memory",
+    "not remembered",
+    "unread",
+    "malformed records",
+    "processes evicted",
+    "could not wait",
+    "events incomplete",
+    "arguments evicted",
+    "arguments incomplete",
+];
+
 /// Everything lost according to the log, in words; that there are no statistics at all is a finding as well.
 pub fn in_log(log: &str) -> Vec<String> {
-    let _ = (log, Value::Null);
-    Vec::new()
+    let messages = log.lines().filter_map(|line| {
+        let entry: Value = serde_json::from_str(line).ok()?;
+        let message = entry.get("msg")?.as_str()?.strip_prefix(STATISTICS)?;
+        message.contains("generated").then(|| message.to_owned())
+    });
+    let messages: Vec<String> = messages.collect();
+    if messages.is_empty() {
+        return vec!["the agent logged no statistics".to_owned()];
+    }
+    let lossy = |message: &String| {
+        !message.contains(" generated, 0 lost, ") || REASONS.iter().any(|reason| message.contains(reason))
+    };
+    messages
+        .into_iter()
+        .filter(lossy)
+        .map(|message| format!("events were lost: {message}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_log;
+
+    fn check(message: &str) -> Vec<String> {
+        in_log(&format!(
+            "{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n"
+        ))
+    }
+
+    #[test]
+    fn no_losses_no_words() {
+        assert!(check("6 received, 0.0% events loss: 6 generated, 0 lost, 7 emitted; exec 2").is_empty());
+    }
+
+    #[test]
+    fn losses_are_quoted() {
+        let lossy = "6 received, 0.1% events loss: 7 generated, 1 lost, 7 emitted; exec 2, 1 ring full";
+        assert_eq!(check(lossy), [format!("events were lost: {lossy}")]);
+        let unread = "6 received, 0.0% events loss: 7 generated, 0 lost, 7 emitted; exec 2, 1 unread";
+        assert_eq!(check(unread).len(), 1);
+    }
+
+    #[test]
+    fn silence_is_a_finding() {
+        assert_eq!(in_log("{\"msg\":\"x\"}\n"), ["the agent logged no statistics"]);
+        assert_eq!(
+            check("6 received, 0.00% events loss"),
+            ["the agent logged no statistics"]
+        );
+    }
 }

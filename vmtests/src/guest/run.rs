@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -144,12 +145,11 @@ impl Running {
             Step::Start(start) => self.start(start),
             Step::Stop { of } => self.stop(of),
             Step::Run(run) => self.run(run),
-            Step::Wait { of } => {
+            Step::Wait { of, exit, signal } => {
                 let process = self.processes.get_mut(of).context("is not in the background")?;
-                let status = process.wait(self.deadline)?;
-                ensure!(status.success(), "ended with {}", spawn::ending(status));
+                let status = process.wait(self.deadline);
                 self.remember(of);
-                Ok(())
+                self.ended_as_expected(of, status?, *exit, signal.as_deref())
             }
             Step::Signal { of, signal } => {
                 let number = signal::number(signal)?;
@@ -251,20 +251,21 @@ impl Running {
             return result;
         }
         let status = process.wait(self.deadline);
-        let output = process.output();
         self.processes.insert(run.name.clone(), process);
         self.remember(&run.name);
-        let status = status?;
-        let expected = match &run.signal {
+        self.ended_as_expected(&run.name, status?, run.exit, run.signal.as_deref())
+    }
+
+    fn ended_as_expected(&self, name: &str, status: ExitStatus, exit: i32, signal: Option<&str>) -> Result<()> {
+        let expected = match signal {
             Some(signal) => format!("signal {}", signal::number(signal)?),
-            None => format!("exit code {}", run.exit),
+            None => format!("exit code {exit}"),
         };
         let got = spawn::ending(status);
+        let (stdout, stderr) = self.processes.get(name).map(Process::output).unwrap_or_default();
         ensure!(
             got == expected,
-            "ended with {got}, expected {expected}\n{}{}",
-            output.0,
-            output.1
+            "ended with {got}, expected {expected}\n{stdout}{stderr}"
         );
         Ok(())
     }

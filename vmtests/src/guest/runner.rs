@@ -4,11 +4,14 @@ use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Reporter, bench, init, interactive, run};
+use super::{Reporter, bench, init, interactive, report, run};
 use crate::{
     case::{self, Case},
     protocol::{Event, Mode, PROJECT, Plan, Verdict},
 };
+
+/// Most bytes of the reason of a failure.
+const REASON_LIMIT: usize = 16 * 1024;
 
 /// Runs the plan; 0 when it came to its end.
 pub fn main() -> i32 {
@@ -26,7 +29,7 @@ fn plan() -> Result<()> {
     match plan.mode {
         Mode::Test => tests(&plan),
         Mode::Bench => bench::rows(&plan, &mut boot()?),
-        Mode::Demo => interactive::demo(),
+        Mode::Demo => interactive::demo(plan.terminal),
         Mode::Shell => interactive::shell(),
     }
 }
@@ -54,7 +57,7 @@ fn tests(plan: &Plan) -> Result<()> {
             }
             Ok((case, expectations)) => match run::case(name, folder, &case, &expectations, plan, &mut reporter)? {
                 failures if failures.is_empty() => (Verdict::Passed, String::new()),
-                failures => (Verdict::Failed, failures.join("\n")),
+                failures => (Verdict::Failed, report::shorten(&failures.join("\n"), REASON_LIMIT)),
             },
         };
         match verdict {

@@ -73,3 +73,13 @@ pub fn none(_arguments: &[CString]) -> Result<()> {
     say::own_pid()?;
     Err(process::exec_path(&say::own_path()?, &[])).context("exec")
 }
+
+/// `large-stack COMMAND…`: with a stack of any size, execve takes 6 MiB of arguments (`bprm_stack_limits`, fs/exec.c).
+pub fn large_stack(arguments: &[CString]) -> Result<()> {
+    let unlimited = rustix::process::Rlimit {
+        current: None,
+        maximum: None,
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Stack, unlimited).context("raise the limit of the stack")?;
+    say::exec(&say::command(arguments, 0)?)
+}

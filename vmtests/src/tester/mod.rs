@@ -102,6 +102,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "BYTES COUNT: exec noop with COUNT variables of BYTES bytes",
         arguments::long_environment,
     ),
+    (
+        "large-stack",
+        "COMMAND…: exec with no limit of the stack",
+        arguments::large_stack,
+    ),
     ("empty-argv", "exec noop without any argument", arguments::none),
     ("deep", "DEPTH COMMAND…: exec in a directory so deep", files::deep),
     (

@@ -6,7 +6,9 @@ use crate::expect::scope::Scope;
 #[allow(clippy::needless_pass_by_value, reason = "called with literals")]
 fn check(pattern: Value, value: Value) -> Result<(), String> {
     let mut scope = Scope::default();
-    scope.set("known", 42);
+    scope.capture("known", json!(42));
+    // A step may have the name of a capture.
+    scope.set("known", json!([{ "pid": 1 }]));
     let pattern = Pattern::parse(&pattern).unwrap();
     pattern.matches(&value, &scope).map(|_| ()).map_err(
         |Mismatch {
