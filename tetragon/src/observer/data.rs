@@ -127,7 +127,7 @@ mod tests {
             }
             assert!(cache.len() <= 3 && cache.order.len() <= 7);
         }
-        assert_eq!(cache.evicted(), 47);
+        assert_eq!(cache.evicted(), 48);
         let big = vec![0; BYTES];
         cache.add(&part(200, 0), &big);
         cache.add(&part(200, BYTES as u32), b"x");

@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-/// Why an observer could not start or go on. Each message is one line, the verifier's last words excepted.
+/// Why an observer could not start or go on. Each message is one line, the verifier's last words excepted, and says the
+/// whole cause.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum Error {
@@ -17,12 +18,12 @@ pub enum Error {
         .0.display()
     )]
     NoObjectIn(PathBuf),
-    #[error("read {}: {source}; give the folder that has tetragon.bpf.o with --bpf-lib, or leave it out", path.display())]
-    ReadObject { path: PathBuf, source: io::Error },
-    #[error("{}: {source}", path.display())]
+    #[error("read {}: {error}; give the folder that has tetragon.bpf.o with --bpf-lib, or leave it out", path.display())]
+    ReadObject { path: PathBuf, error: io::Error },
+    #[error("{}: {error}", path.display())]
     Object {
         path: PathBuf,
-        source: Box<ebpf_loader::Error>,
+        error: Box<ebpf_loader::Error>,
     },
     #[error(
         "no kernel type information (BTF) in {}: use a kernel built with CONFIG_DEBUG_INFO_BTF, or give a file for \
@@ -30,14 +31,14 @@ pub enum Error {
         paths(tried)
     )]
     NoKernelTypes { tried: Vec<PathBuf> },
-    #[error("read kernel type information {}: {source}", path.display())]
-    ReadKernelTypes { path: PathBuf, source: io::Error },
-    #[error("kernel type information {}: {source}", path.display())]
-    KernelTypes { path: PathBuf, source: btf::Error },
-    #[error("kernel type information {}: {source}", path.display())]
+    #[error("read kernel type information {}: {error}", path.display())]
+    ReadKernelTypes { path: PathBuf, error: io::Error },
+    #[error("kernel type information {}: {error}", path.display())]
+    KernelTypes { path: PathBuf, error: btf::Error },
+    #[error("kernel type information {}: {error}", path.display())]
     Fields {
         path: PathBuf,
-        source: btf::fields::MissingFields,
+        error: btf::fields::MissingFields,
     },
     #[error(
         "self-test: the kernel programs read {}; {} does not describe the running kernel: give a file for exactly this \
@@ -47,15 +48,15 @@ pub enum Error {
     SelfTest { types: PathBuf, mismatches: Vec<String> },
     #[error("self-test: no record of this process arrived in the ring buffer")]
     SelfTestSilent,
-    #[error("read {}: {source}; give the host's /proc with --procfs", path.display())]
-    Procfs { path: PathBuf, source: io::Error },
-    #[error("write {} (TETRAGON_RECORD_RAW): {source}", path.display())]
-    RecordRaw { path: PathBuf, source: io::Error },
+    #[error("read {}: {error}; give the host's /proc with --procfs", path.display())]
+    Procfs { path: PathBuf, error: io::Error },
+    #[error("write {} (TETRAGON_RECORD_RAW): {error}", path.display())]
+    RecordRaw { path: PathBuf, error: io::Error },
     #[error("wait for events: {0}")]
     Wait(io::Error),
-    #[error("eventfd: {0}")]
-    Stop(#[from] io::Error),
-    #[error("{0}")]
+    #[error("make an eventfd: {0}")]
+    Stop(io::Error),
+    #[error(transparent)]
     Ring(#[from] ebpf_loader::RingError),
     #[error("{0}")]
     Loader(Box<ebpf_loader::Error>),

@@ -44,7 +44,7 @@ pub(super) fn find(given: Option<&Path>, bpf_lib: Option<&Path>) -> Result<Kerne
 fn read(path: PathBuf) -> Result<KernelTypes, Error> {
     match fs::read(&path) {
         Ok(bytes) => Ok(KernelTypes { path, bytes }),
-        Err(source) => Err(Error::ReadKernelTypes { path, source }),
+        Err(error) => Err(Error::ReadKernelTypes { path, error }),
     }
 }
 

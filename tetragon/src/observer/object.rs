@@ -17,16 +17,17 @@ const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tetragon.bpf.o
 /// Name of the object in the folder given by `--bpf-lib`.
 const FILE: &str = "tetragon.bpf.o";
 
-/// Parses the object in `bpf_lib`, else the embedded one.
-///
-/// A folder without an object is one of today's Tetragon or one with nothing but type information: the embedded object
-/// serves then. A folder that does not exist is a mistake.
+/// Where packages of today's Tetragon keep its objects: the flag's default, in which nothing is expected.
+const DEFAULT: &str = "/var/lib/tetragon";
+
+/// Parses the object in `bpf_lib`, else the embedded one: a folder without this object is one of today's Tetragon, or
+/// holds nothing but type information.
 pub(super) fn object(bpf_lib: Option<&Path>) -> Result<Object, Error> {
-    let (bytes, origin) = bytes(bpf_lib)?;
-    tracing::debug!(object = %origin.display(), bytes = bytes.len(), "kernel program object");
-    Object::parse(&bytes).map_err(|source| Error::Object {
-        path: origin,
-        source: Box::new(source),
+    let (bytes, path) = bytes(bpf_lib)?;
+    tracing::debug!(object = %path.display(), bytes = bytes.len(), "kernel program object");
+    Object::parse(&bytes).map_err(|error| Error::Object {
+        path,
+        error: Box::new(error),
     })
 }
 
@@ -37,15 +38,17 @@ fn bytes(bpf_lib: Option<&Path>) -> Result<(Cow<'static, [u8]>, PathBuf), Error>
     let path = folder.join(FILE);
     match fs::read(&path) {
         Ok(bytes) => Ok((bytes.into(), path)),
-        Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let embedded = embedded().ok_or_else(|| Error::NoObjectIn(folder.to_owned()))?;
-            tracing::info!(
-                "no {FILE} in {}: using the kernel programs built into this binary",
-                folder.display()
-            );
+            if folder != Path::new(DEFAULT) {
+                tracing::warn!(
+                    "no {FILE} in {}: using the kernel programs built into this binary",
+                    folder.display()
+                );
+            }
             Ok(embedded)
         }
-        Err(source) => Err(Error::ReadObject { path, source }),
+        Err(error) => Err(Error::ReadObject { path, error }),
     }
 }
 
@@ -71,11 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told() {
-        let message = object(Some(Path::new("/nowhere"))).unwrap_err().to_string();
-        assert!(
-            message.starts_with("read /nowhere/tetragon.bpf.o: No such file"),
-            "{message}"
-        );
+    fn a_folder_without_one_leaves_the_embedded() {
+        match bytes(Some(Path::new("/nowhere"))) {
+            Ok((bytes, path)) => assert_eq!((bytes.as_ref(), path), (EMBEDDED, PathBuf::from("(embedded)"))),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    EMBEDDED.is_empty() && message.contains("no tetragon.bpf.o in /nowhere"),
+                    "{message}"
+                );
+            }
+        }
     }
 }

@@ -177,7 +177,7 @@ impl Observer {
         sink.flush();
         if let Some((raw, path)) = &mut self.raw {
             let path = path.clone();
-            raw.flush().map_err(|source| Error::RecordRaw { path, source })?;
+            raw.flush().map_err(|error| Error::RecordRaw { path, error })?;
         }
         let total = stats.read();
         tracing::info!("BPF events statistics: {total}");
@@ -223,12 +223,12 @@ fn record_raw() -> Result<Option<(RawWriter, PathBuf)>, Error> {
     };
     match RawWriter::create(&path) {
         Ok(writer) => Ok(Some((writer, path))),
-        Err(source) => Err(Error::RecordRaw { path, source }),
+        Err(error) => Err(Error::RecordRaw { path, error }),
     }
 }
 
 fn write_raw(raw: &mut Option<(RawWriter, PathBuf)>, record: &[u8]) -> Result<(), Error> {
     let Some((writer, path)) = raw else { return Ok(()) };
     let path = path.clone();
-    writer.write(record).map_err(|source| Error::RecordRaw { path, source })
+    writer.write(record).map_err(|error| Error::RecordRaw { path, error })
 }

@@ -37,9 +37,9 @@ pub(super) fn seed(
     let process = pipeline.builder.kernel(pipeline.clock);
     pipeline.cache.insert(ProcessKey::KERNEL, ProcessKey::KERNEL, process);
 
-    let failed = |source| Error::Procfs {
+    let failed = |error| Error::Procfs {
         path: root.to_owned(),
-        source,
+        error,
     };
     let mut processes = Vec::new();
     for (index, pid) in procfs.pids().map_err(failed)?.into_iter().enumerate() {

@@ -42,13 +42,13 @@ pub(super) struct Attached {
 pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Attached, Error> {
     let mut object = object::object(options.bpf_lib.as_deref())?;
     let KernelTypes { path, bytes } = kernel_types::find(options.btf.as_deref(), options.bpf_lib.as_deref())?;
-    let types = Btf::parse(&bytes).map_err(|source| Error::KernelTypes {
+    let types = Btf::parse(&bytes).map_err(|error| Error::KernelTypes {
         path: path.clone(),
-        source,
+        error,
     })?;
-    let resolved = btf::fields::resolve(&types).map_err(|source| Error::Fields {
+    let resolved = btf::fields::resolve(&types).map_err(|error| Error::Fields {
         path: path.clone(),
-        source,
+        error,
     })?;
     tracing::debug!("kernel fields from {}:\n{resolved}", path.display());
     let (cgroup_subsys, cgroup) = cgroup::detect(&options.procfs, &resolved.offsets);
