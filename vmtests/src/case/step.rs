@@ -28,6 +28,11 @@ pub enum Step {
         /// The signal that ends it, instead of an exit code.
         signal: Option<String>,
     },
+    /// Kill an agent, which leaves it no time to clean up.
+    Kill {
+        /// Name of its start.
+        of: String,
+    },
     /// Send a signal to a program in the background, or to an agent.
     Signal {
         /// Name of its step.
@@ -148,7 +153,7 @@ impl Step {
     /// The name of another step that this one is about.
     pub fn refers_to(&self) -> Option<&str> {
         match self {
-            Self::Stop { of } | Self::Wait { of, .. } | Self::Signal { of, .. } => Some(of),
+            Self::Stop { of } | Self::Kill { of } | Self::Wait { of, .. } | Self::Signal { of, .. } => Some(of),
             _ => None,
         }
     }

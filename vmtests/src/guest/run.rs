@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -150,6 +151,13 @@ impl Running {
                 let status = process.wait(self.deadline);
                 self.remember(of);
                 self.ended_as_expected(of, status?, *exit, signal.as_deref())
+            }
+            Step::Kill { of } => {
+                let mut agent = self.agents.remove(of).context("no such agent")?;
+                agent.process.signal(libc::SIGKILL)?;
+                agent.process.wait(self.deadline)?;
+                self.processes.insert(of.clone(), agent.process);
+                Ok(())
             }
             Step::Signal { of, signal } => {
                 let number = signal::number(signal)?;
@@ -382,7 +390,7 @@ fn read_events(folder: &Path) -> Result<Vec<Value>> {
     files.sort();
     let mut events = Vec::new();
     for file in files.iter().filter(|file| file.is_file()) {
-        let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+        let text = read_file(file).with_context(|| format!("read {}", file.display()))?;
         ensure!(
             text.is_empty() || text.ends_with('\n'),
             "{} ends within a line",
@@ -394,4 +402,16 @@ fn read_events(folder: &Path) -> Result<Vec<Value>> {
         }
     }
     Ok(events)
+}
+
+/// The text of a file, which is compressed if its name says so.
+fn read_file(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let mut file = fs::File::open(path)?;
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::GzDecoder::new(file).read_to_string(&mut text)?;
+    } else {
+        file.read_to_string(&mut text)?;
+    }
+    Ok(text)
 }

@@ -35,11 +35,50 @@ pub fn cgroup(arguments: &[CString]) -> Result<()> {
     enter(&folder, &argv)
 }
 
-/// `join FOLDER COMMAND…`: makes the folder if need be.
-pub fn join(arguments: &[CString]) -> Result<()> {
-    let (folder, argv) = (say::string(arguments, 0)?, say::command(arguments, 1)?);
-    fs::create_dir_all(folder).with_context(|| format!("make {folder}"))?;
-    enter(Path::new(folder), &argv)
+/// `join-v1 PATH COMMAND…`: makes the cgroup in every hierarchy that `cgroup-v1` mounted, and enters it.
+pub fn join_version_1(arguments: &[CString]) -> Result<()> {
+    let (path, argv) = (say::string(arguments, 0)?, say::command(arguments, 1)?);
+    for hierarchy in hierarchies()? {
+        let folder = hierarchy.join(path);
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let inherit = |file: &str| {
+            // A cpuset without CPUs and memory takes no process.
+            let _ = fs::read(hierarchy.join(file)).and_then(|all| {
+                for below in folder
+                    .ancestors()
+                    .take_while(|below| *below != hierarchy)
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .rev()
+                {
+                    fs::write(below.join(file), &all)?;
+                }
+                Ok(())
+            });
+        };
+        inherit("cpuset.cpus");
+        inherit("cpuset.mems");
+        fs::write(folder.join("cgroup.procs"), "0").with_context(|| format!("enter {}", folder.display()))?;
+    }
+    say::own_pid()?;
+    say::exec(&argv)
+}
+
+/// `leave-v1 PATH`: removes the cgroup, which keeps its hierarchy alive, from all of them.
+pub fn leave_version_1(arguments: &[CString]) -> Result<()> {
+    let path = say::string(arguments, 0)?;
+    for hierarchy in hierarchies()? {
+        let folder = hierarchy.join(path);
+        for below in folder.ancestors().take_while(|below| *below != hierarchy) {
+            fs::remove_dir(below).with_context(|| format!("remove {}", below.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn hierarchies() -> Result<Vec<std::path::PathBuf>> {
+    let entries = fs::read_dir("/sys/fs/cgroup").context("list /sys/fs/cgroup")?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
 
 fn enter(folder: &Path, argv: &[CString]) -> Result<()> {

@@ -115,6 +115,25 @@ pub fn hard_link(arguments: &[CString]) -> Result<()> {
     Ok(())
 }
 
+/// `bump-abi FROM TO`: a kernel object of the next version, by its `ABI_VERSION` global.
+pub fn bump_abi(arguments: &[CString]) -> Result<()> {
+    use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+    let (from, to) = (say::string(arguments, 0)?, Path::new(say::string(arguments, 1)?));
+    let mut bytes = fs::read(from).with_context(|| format!("read {from}"))?;
+    let object = object::File::parse(&*bytes).context("parse the object")?;
+    let symbol = object
+        .symbols()
+        .find(|symbol| symbol.name() == Ok("ABI_VERSION"))
+        .context("no ABI_VERSION")?;
+    let section = object.section_by_index(symbol.section_index().context("ABI_VERSION is nowhere")?)?;
+    let (start, _) = section.file_range().context("ABI_VERSION has no bytes")?;
+    let position = (start + symbol.address() - section.address()) as usize;
+    bytes[position] = bytes[position].wrapping_add(1);
+    fs::create_dir_all(to.parent().context("TO")?)?;
+    fs::write(to, bytes).context("write the object")
+}
+
 /// Copies this program to `target`.
 pub fn copy_self(target: impl AsRef<Path>, mode: u32) -> Result<()> {
     let target = target.as_ref();

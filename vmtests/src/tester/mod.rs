@@ -128,6 +128,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "PATH COUNT: copy itself to PATH with so many names",
         files::hard_link,
     ),
+    (
+        "bump-abi",
+        "FROM TO: a kernel object of the next version",
+        files::bump_abi,
+    ),
     ("user", "ID COMMAND…: exec as that user and group", privileges::user),
     (
         "set-id",
@@ -156,10 +161,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         container::version_1,
     ),
     (
-        "join",
-        "FOLDER COMMAND…: exec in the cgroup of that folder",
-        container::join,
+        "join-v1",
+        "PATH COMMAND…: exec in that cgroup of every hierarchy",
+        container::join_version_1,
     ),
+    ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
 
 /// Runs the tester that the command line names; returns its exit code.
