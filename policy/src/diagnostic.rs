@@ -112,6 +112,11 @@ impl Diagnostics {
         self.errors
     }
 
+    /// Whether no more problems are kept, so that looking for more is of no use.
+    pub fn is_full(&self) -> bool {
+        self.dropped > 0
+    }
+
     /// The problems in the order of the file.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {

@@ -19,6 +19,10 @@ pub struct Limits {
     pub actions: usize,
     /// Values of one filter.
     pub values: usize,
+    /// Lists of one policy, and as many macros.
+    pub lists: usize,
+    /// Values that all references to lists and macros bring in, together.
+    pub references: usize,
     /// Bytes of a text that must be equal.
     pub equal: usize,
     /// Bytes that a text must begin with.
@@ -48,6 +52,8 @@ impl Default for Limits {
             filters: 5,
             actions: 3,
             values: 100_000,
+            lists: 1000,
+            references: 1_000_000,
             equal: 4096,
             prefix: 255,
             postfix: 127,

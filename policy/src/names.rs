@@ -99,10 +99,16 @@ impl Numbers {
         let found = self.table.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
         found.map(|(_, number)| *number).ok_or_else(|| {
             let text = crate::yaml::shorten(text);
-            (
-                format!("`{text}` is no {}", self.what),
-                suggest::allowed(&text, self.names()),
-            )
+            // `TCP` for `IPPROTO_TCP`.
+            let short = self.names().find(|name| {
+                name.split_once('_')
+                    .is_some_and(|(_, end)| end.eq_ignore_ascii_case(&text))
+            });
+            let help = match short {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => suggest::allowed(&text, self.names()),
+            };
+            (format!("`{text}` is no {}", self.what), help)
         })
     }
 

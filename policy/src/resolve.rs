@@ -5,19 +5,27 @@
 
 mod actions;
 mod args;
+mod data;
 mod filters;
+mod functions;
 mod hooks;
 mod lists;
 mod macros;
 mod metadata;
 mod options;
 mod override_;
+mod post;
 mod process;
 mod selectors;
+mod sizes;
 mod text;
+mod tracepoints;
 mod uprobes;
 mod values;
+mod ways;
 mod workload;
+
+use std::collections::HashSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
@@ -36,12 +44,12 @@ pub fn load(text: &str, budget: Budget, limits: &Limits, kernel: &dyn Kernel) ->
     let mut diagnostics = Diagnostics::default();
     let documents = parse_into(text, budget, &mut diagnostics);
     let mut policies: Vec<Policy> = Vec::new();
+    let mut names = HashSet::new();
     for document in &documents {
         let Some(policy) = resolve(document, limits, kernel, &mut diagnostics) else {
             continue;
         };
-        let same = |other: &Policy| other.name == policy.name && other.namespace == policy.namespace;
-        if policies.iter().any(same) {
+        if !names.insert((policy.namespace.clone(), policy.name.clone())) {
             diagnostics.error(
                 &document.metadata.name.place,
                 format!("the file has another policy of the name `{}`", policy.name),
@@ -65,6 +73,7 @@ pub fn resolve(
         limits,
         kernel,
         diagnostics,
+        references: limits.references,
     };
     let spec = &document.spec;
 
@@ -124,6 +133,8 @@ struct Context<'a> {
     limits: &'a Limits,
     kernel: &'a dyn Kernel,
     diagnostics: &'a mut Diagnostics,
+    /// Values that references may still bring in.
+    references: usize,
 }
 
 impl Context<'_> {
@@ -133,6 +144,23 @@ impl Context<'_> {
 
     fn warning(&mut self, place: &Place, message: impl Into<String>) -> &mut Diagnostic {
         self.diagnostics.warning(place, message)
+    }
+
+    /// Accounts for values that a reference brings in. When it is too many in all, the reference is refused: a small file
+    /// may refer to a long list thousands of times.
+    fn refer(&mut self, values: usize, place: &Place) -> bool {
+        if let Some(left) = self.references.checked_sub(values) {
+            self.references = left;
+            return true;
+        }
+        // Reported once: the rest would be too many as well.
+        if self.references > 0 {
+            let max = self.limits.references;
+            self.error(place, "lists and macros stand for too many values in all")
+                .help(format!("at most {max}"));
+        }
+        self.references = 0;
+        false
     }
 
     /// Reports more than `max` of something, at the first one too many.

@@ -98,26 +98,33 @@ pub struct Syscall {
 }
 
 impl Syscall {
-    /// Reads `sys_dup`, `dup`, `__x64_sys_dup`, `__ia32_sys_dup`, `i386/sys_dup` and the like. Else the help for a message.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads `sys_dup`, `dup`, `__x64_sys_dup`, `__ia32_sys_dup`, `i386/sys_dup` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
         let (abi, name) = split(text);
-        let name = name.strip_prefix("sys_").unwrap_or(name);
         let numbers = abi.numbers();
-        let (name, number) = numbers
-            .get_key_value(name)
-            .or_else(|| {
-                let (table_name, _) = FUNCTIONS.iter().find(|(_, function)| *function == name)?;
-                numbers.get_key_value(table_name)
-            })
-            .ok_or_else(|| match suggest::nearest(name, numbers.keys().copied()) {
-                Some(near) => format!("did you mean `sys_{near}`?"),
-                None => format!("no system call of {abi} has this name"),
-            })?;
-        Ok(Self {
+        let (name, number) = numbers.get_key_value(name).or_else(|| {
+            let (table_name, _) = FUNCTIONS.iter().find(|(_, function)| *function == name)?;
+            numbers.get_key_value(table_name)
+        })?;
+        Some(Self {
             abi,
             name,
             number: *number,
         })
+    }
+
+    /// The name nearest to one that is none.
+    pub fn nearest(text: &str) -> Option<String> {
+        let (abi, name) = split(text);
+        suggest::nearest(name, abi.numbers().keys().copied()).map(|near| format!("sys_{near}"))
+    }
+
+    /// What to say of a name that is none.
+    pub fn help(text: &str) -> String {
+        match Self::nearest(text) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("no system call of {} has this name", split(text).0),
+        }
     }
 
     /// The number, marked when the ABI is one of 32 bits: the value that an argument of type `syscall64` has.
@@ -155,8 +162,13 @@ impl fmt::Display for Syscall {
     }
 }
 
-/// The ABI that a text names, and the rest.
+/// The ABI that a text names, and the name without `sys_`.
 fn split(text: &str) -> (Abi, &str) {
+    let (abi, name) = split_abi(text);
+    (abi, name.strip_prefix("sys_").unwrap_or(name))
+}
+
+fn split_abi(text: &str) -> (Abi, &str) {
     if let Some((abi, name)) = text.split_once('/')
         && let Some(abi) = Abi::from_name(abi)
     {
@@ -199,14 +211,13 @@ mod tests {
             let syscall = Syscall::parse(text).unwrap();
             assert_eq!((syscall.abi, syscall.number), (abi, number), "{text}");
         }
-        assert_eq!(
-            Syscall::parse("x64/sys_opnat").unwrap_err(),
-            "did you mean `sys_openat`?"
-        );
-        assert_eq!(
-            Syscall::parse("x64/fd_install").unwrap_err(),
-            "no system call of x64 has this name"
-        );
+        for (text, help) in [
+            ("x64/sys_opnat", "did you mean `sys_openat`?"),
+            ("x64/fd_install", "no system call of x64 has this name"),
+        ] {
+            assert_eq!(Syscall::parse(text), None, "{text}");
+            assert_eq!(Syscall::help(text), help);
+        }
     }
 
     #[test]

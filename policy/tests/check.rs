@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{document, kprobe, kprobe_arg, policy, selector, spec};
+use common::{document, function_arg, kprobe, kprobe_arg, policy, selector, spec};
 use expect_test::expect;
 use policy::kernel::NoKernel;
 use policy::limits::Limits;
@@ -416,14 +416,14 @@ fn arguments() {
         "{index: 0, type: const_buf}",
         expect!["spec.kprobes[0].args[0].type: type const_buf is of tracepoints only"],
     );
-    kprobe_arg("{index: 0, resolve: mm.owner.comm}", expect![""]);
-    kprobe_arg(
+    function_arg("{index: 0, resolve: mm.owner.comm}", expect![""]);
+    function_arg(
         "{index: 0, type: string, resolve: a..b}",
         expect![
             "spec.kprobes[0].args[0].resolve: `a..b` is no way through a structure: a name is missing at a dot (such as `mm.owner.comm` or `a[2].b`)"
         ],
     );
-    kprobe_arg(
+    function_arg(
         "{index: 0, type: string, resolve: a.b.c.d.e.f.g.h.i.j.k}",
         expect!["spec.kprobes[0].args[0].resolve: 11 steps (at most 10)"],
     );
@@ -477,6 +477,69 @@ fn arguments() {
     kprobe(
         &format!("call: sys_read\nargs: [{six}]"),
         expect!["spec.kprobes[0].args[5]: 6 arguments and data (at most 5)"],
+    );
+}
+
+#[test]
+fn ways() {
+    function_arg(
+        "{index: 0, type: int, resolve: a.b, btfType: s, btfTypeModule: m}",
+        expect![""],
+    );
+    kprobe_arg(
+        "{index: 0, type: int, resolve: a.b}",
+        expect![
+            "spec.kprobes[0].args[0].resolve: the parameters of system calls point to no structure that is known (btfType names one)"
+        ],
+    );
+    kprobe_arg("{index: 0, type: int, resolve: a.b, btfType: s}", expect![""]);
+    let tracepoint = |rest: &str, expected| {
+        spec(
+            &format!("tracepoints: [{{subsystem: a, event: b, args: [{{index: 0, type: int, resolve: a.b}}]{rest}}}]"),
+            expected,
+        );
+    };
+    tracepoint(
+        "",
+        expect![
+            "spec.tracepoints[0].args[0].resolve: the fields of a tracepoint cannot be resolved (with `raw: true` its parameters can)"
+        ],
+    );
+    tracepoint(", raw: true", expect![""]);
+    let uprobe = |rest: &str, expected| {
+        spec(
+            &format!("uprobes: [{{path: /a, symbols: [b], args: [{{index: 0, type: int, resolve: a.b{rest}}}]}}]"),
+            expected,
+        );
+    };
+    uprobe(
+        "",
+        expect![
+            "spec.uprobes[0].args[0].resolve: resolve needs to know the structure (btfType names it, in the file of btfPath)"
+        ],
+    );
+    uprobe(
+        ", btfType: s",
+        expect![
+            "spec.uprobes[0].args[0].resolve: the structures of a program are known from a file (btfPath names it)"
+        ],
+    );
+    spec(
+        "uprobes: [{path: /a, btfPath: /b, symbols: [b], args: [{index: 0, type: int, resolve: a.b, btfType: s}]}]",
+        expect![""],
+    );
+}
+
+#[test]
+fn references_to_much() {
+    let names: Vec<String> = (0..2000).map(|i| format!("f{i}")).collect();
+    let hooks = vec!["{call: \"list:a\", syscall: false}"; 600].join(", ");
+    spec(
+        &format!(
+            "lists: [{{name: a, values: [{}]}}]\nkprobes: [{hooks}]",
+            names.join(", ")
+        ),
+        expect![""],
     );
 }
 

@@ -3,7 +3,7 @@
 use super::{Arg, Selector, Track};
 use crate::object::keywords;
 use crate::place::Place;
-use crate::syscalls::Syscall;
+use crate::syscalls::{Abi, Syscall};
 
 keywords! {
     /// Section of a policy that a hook stands in. The name is that of the section.
@@ -125,6 +125,16 @@ pub enum Functions {
 }
 
 impl Functions {
+    /// How many there are, as far as is known without a kernel.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Named(names) => names.len(),
+            Self::Syscalls(syscalls) => syscalls.len(),
+            Self::AllSyscalls => Abi::NATIVE.syscalls().count(),
+            Self::Matching(_) => 1,
+        }
+    }
+
     /// Whether they are system calls.
     pub fn are_syscalls(&self) -> bool {
         matches!(self, Self::Syscalls(_) | Self::AllSyscalls)

@@ -1,13 +1,13 @@
 //! Arguments, data and returned values.
 
-use super::Context;
 use super::hooks::BROKEN;
+use super::ways::{self, Begin};
+use super::{Context, data as data_, sizes};
 use crate::arg_type::ArgType;
-use crate::kernel::{Answer, Field, Root};
+use crate::kernel::Field;
 use crate::model::{Arg, HookKind, ResolvePath, Source, TypeName};
-use crate::place::{Place, Spanned};
+use crate::place::Spanned;
 use crate::spec;
-use crate::suggest;
 
 /// What arguments are arguments of.
 pub(super) struct Parameters<'a> {
@@ -16,16 +16,15 @@ pub(super) struct Parameters<'a> {
     pub(super) max: u32,
     /// How many there are, if the kernel told.
     pub(super) count: Option<u32>,
-    /// Name of the function, hook or tracepoint.
-    pub(super) function: Option<&'a str>,
+    /// Names of the functions, hook or tracepoint; empty when only the kernel knows them.
+    pub(super) names: &'a [String],
+    /// Whether they are system calls.
+    pub(super) syscalls: bool,
     /// File with type information.
     pub(super) btf_path: Option<&'a str>,
     /// Fields of a tracepoint, if the kernel told.
     pub(super) fields: Option<&'a [Field]>,
 }
-
-/// Highest value of `sizeArgIndex`: the kernel programs keep it in four bits.
-const SIZE_INDEX_MAX: u32 = 15;
 
 /// Arguments and data of a hook. The results have one entry for each that is written.
 pub(super) fn both(
@@ -44,7 +43,7 @@ pub(super) fn both(
         );
     }
     let args = args.iter().map(|arg| argument(arg, parameters, cx)).collect();
-    let data = data.iter().map(|arg| datum(arg, parameters, cx)).collect();
+    let data = data.iter().map(|arg| data_::datum(arg, parameters, cx)).collect();
     (args, data)
 }
 
@@ -64,13 +63,9 @@ pub(super) fn returned(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mu
             cx.error(place, format!("a returned value has no {name}"));
         }
     }
-    let resolve = way(&written.resolve, cx);
-    let root = match (&parameters.kind, parameters.function) {
-        (HookKind::Kprobe | HookKind::Fentry, Some(function)) => Some(Root::Return(function)),
-        _ => None,
-    };
+    let resolve = ways::read(&written.resolve, cx);
     let mut arg = draft(written, resolve, Source::Parameter);
-    arg.arg_type = end_of_way(&arg, root, written, parameters, cx);
+    arg.arg_type = ways::end(&arg, written, Begin::Return, parameters, cx);
     if arg.arg_type == ArgType::Auto && !written.broken && arg.resolve.0.is_empty() {
         cx.error(&written.arg_type.place, "the type of the returned value has to be said")
             .help("type: int");
@@ -83,71 +78,16 @@ fn argument(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'
     if let Some(source) = &written.source {
         cx.error(&source.place, "an argument has no source").help("data has");
     }
-    let resolve = way(&written.resolve, cx);
+    let resolve = ways::read(&written.resolve, cx);
     index(written, parameters, cx);
-    let root = match (parameters.kind, parameters.function) {
-        (HookKind::Kprobe | HookKind::Fentry, Some(name)) => Some(Root::Function(name, written.index.value)),
-        (HookKind::Lsm, Some(name)) => Some(Root::LsmHook(name, written.index.value)),
-        (HookKind::RawTracepoint, Some(name)) => Some(Root::RawTracepoint(name, written.index.value)),
-        _ => None,
-    };
     let mut arg = draft(written, resolve, Source::Parameter);
-    arg.arg_type = end_of_way(&arg, root, written, parameters, cx);
+    arg.arg_type = ways::end(&arg, written, Begin::Parameter, parameters, cx);
     inferred(&mut arg, written, parameters, cx);
-    sizes(&arg, written, parameters, cx);
+    sizes::sizes(&arg, written, parameters, cx);
     arg
 }
 
-/// Data that is no argument.
-fn datum(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) -> Arg {
-    let mut source = Source::CurrentTask;
-    let mut resolve = ResolvePath::default();
-    match written
-        .source
-        .as_ref()
-        .map(|source| (source.value.as_str(), &source.place))
-    {
-        None if !written.broken => {
-            cx.error(&written.place, "data needs a source")
-                .help("current_task or pt_regs");
-        }
-        None => {}
-        Some(("current_task", _)) => {
-            resolve = way(&written.resolve, cx);
-            if resolve.0.is_empty() && !written.broken {
-                cx.error(&written.place, "data of current_task needs `resolve`")
-                    .help("such as `resolve: cred.uid.val`");
-            }
-        }
-        Some(("pt_regs", _)) => {
-            let register = written.resolve.value.as_str();
-            if register.is_empty() || !register.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                cx.error(
-                    &written.resolve.place,
-                    "data of pt_regs needs the name of a register in `resolve`",
-                )
-                .help("such as `resolve: rdi`");
-            }
-            source = Source::Register(register.into());
-        }
-        Some((other, place)) => {
-            cx.error(place, format!("`{}` is no source of data", crate::yaml::shorten(other)))
-                .help(suggest::allowed(other, ["current_task", "pt_regs"]));
-        }
-    }
-    let root = (source == Source::CurrentTask).then_some(Root::CurrentTask);
-    let mut arg = draft(written, resolve, source);
-    arg.arg_type = end_of_way(&arg, root, written, parameters, cx);
-    if written.return_copy.value {
-        cx.error(&written.return_copy.place, "data cannot be read at the return");
-    }
-    if written.max_data.value {
-        cx.error(&written.max_data.place, "data has no maxData");
-    }
-    arg
-}
-
-fn draft(written: &spec::Arg, resolve: ResolvePath, source: Source) -> Arg {
+pub(super) fn draft(written: &spec::Arg, resolve: ResolvePath, source: Source) -> Arg {
     let module = written.btf_type_module.as_ref().map(|module| module.value.clone());
     Arg {
         index: written.index.value,
@@ -163,29 +103,6 @@ fn draft(written: &spec::Arg, resolve: ResolvePath, source: Source) -> Arg {
             module,
         }),
         place: written.place.clone(),
-    }
-}
-
-fn way(written: &Spanned<String>, cx: &mut Context<'_>) -> ResolvePath {
-    match ResolvePath::parse(written) {
-        Ok(path) if path.0.len() > cx.limits.resolve => {
-            let max = cx.limits.resolve;
-            cx.error(&written.place, format!("{} steps", path.0.len()))
-                .help(format!("at most {max}"));
-            path
-        }
-        Ok(path) => path,
-        Err(wrong) => {
-            cx.error(
-                &written.place,
-                format!(
-                    "`{}` is no way through a structure: {wrong}",
-                    crate::yaml::shorten(written)
-                ),
-            )
-            .help("such as `mm.owner.comm` or `a[2].b`");
-            ResolvePath::default()
-        }
     }
 }
 
@@ -206,10 +123,10 @@ fn index(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>)
     } else if let Some(count) = parameters.count
         && *value >= count
     {
-        let name = parameters.function.unwrap_or("it");
+        let name = parameters.names.first().map_or("it", String::as_str);
         cx.error(place, format!("`{name}` has no parameter {value}"))
             .help(match count {
-                0 => "it has none".into(),
+                0 => "it has none".to_owned(),
                 count => format!("0 to {}", count - 1),
             });
     } else if let Some(fields) = parameters.fields
@@ -222,39 +139,6 @@ fn index(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>)
         let help = names.collect::<Vec<_>>().join(", ");
         cx.error(place, format!("the tracepoint has no field {value}"))
             .help(help);
-    }
-}
-
-/// The type at the end of the way, which the kernel knows better than the policy.
-fn end_of_way(
-    arg: &Arg,
-    root: Option<Root<'_>>,
-    written: &spec::Arg,
-    parameters: &Parameters<'_>,
-    cx: &mut Context<'_>,
-) -> ArgType {
-    let name = arg.btf_type.as_ref();
-    let root = match (name, parameters.btf_path) {
-        (Some(name), Some(file)) => Some(Root::FileStructure(file, name)),
-        (Some(name), None) => Some(Root::Structure(name)),
-        (None, _) => root,
-    };
-    if written.btf_type_module.is_some() && written.btf_type.is_none() {
-        cx.error(&written.place, "btfTypeModule needs btfType");
-    }
-    let Some(root) = root.filter(|_| !arg.resolve.0.is_empty()) else {
-        return arg.arg_type;
-    };
-    match cx.kernel.resolve(&root, &arg.resolve) {
-        Answer::Known(Some(arg_type)) => arg_type,
-        Answer::Known(None) | Answer::Unknown => arg.arg_type,
-        Answer::Missing { reason, help } => {
-            let diagnostic = cx.error(&written.resolve.place, reason);
-            if let Some(help) = help {
-                diagnostic.help(help);
-            }
-            arg.arg_type
-        }
     }
 }
 
@@ -284,53 +168,5 @@ fn inferred(arg: &mut Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx:
             cx.error(place, format!("type {} is of tracepoints only", arg.arg_type));
         }
         _ => {}
-    }
-}
-
-/// Sizes of buffers.
-fn sizes(arg: &Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) {
-    let buffer = matches!(arg.arg_type, ArgType::CharBuf | ArgType::CharIovec);
-    let Spanned {
-        value: size,
-        place: size_place,
-    } = &written.size_arg_index;
-    if *size > 0 {
-        let max = match parameters.kind {
-            HookKind::Tracepoint => u32::MAX,
-            _ => SIZE_INDEX_MAX.min(parameters.max + 1),
-        };
-        if *size > max {
-            cx.error(size_place, format!("parameter {size} (counted from 1) cannot be read"))
-                .help(format!("1 to {max}"));
-        }
-    }
-    let needs_size = buffer && *size == 0 && !arg.return_copy && arg.resolve.0.is_empty();
-    if needs_size && !written.broken && parameters.kind != HookKind::Tracepoint {
-        let what = if arg.arg_type == ArgType::CharBuf {
-            "size in bytes"
-        } else {
-            "number of pieces"
-        };
-        cx.error(&written.place, format!("type {} needs sizeArgIndex", arg.arg_type))
-            .help(format!("the parameter, counted from 1, that holds the {what}"));
-    }
-    only_buffers(arg, written, parameters, cx);
-}
-
-fn only_buffers(arg: &Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) {
-    let place: &Place = &written.max_data.place;
-    if arg.max_data && arg.return_copy {
-        cx.error(place, "maxData and returnCopy exclude each other");
-    } else if arg.max_data
-        && !written.broken
-        && !matches!(arg.arg_type, ArgType::CharBuf | ArgType::IovIter | ArgType::Auto)
-    {
-        cx.error(place, format!("type {} has no maxData", arg.arg_type))
-            .help("char_buf and iov_iter have");
-    }
-    let can_return = matches!(parameters.kind, HookKind::Kprobe | HookKind::Fentry | HookKind::Uprobe);
-    if arg.return_copy && !can_return {
-        cx.error(&written.return_copy.place, "only functions return")
-            .help("returnCopy is for kprobes, fentries, uprobes");
     }
 }

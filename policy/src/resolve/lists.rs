@@ -1,5 +1,7 @@
 //! Named lists.
 
+use std::collections::HashSet;
+
 use super::Context;
 use crate::model::Functions;
 use crate::place::{Place, Spanned};
@@ -15,8 +17,9 @@ pub(super) struct Named {
 
 /// Resolves all lists.
 pub(super) fn resolve(lists: &[List], cx: &mut Context<'_>) -> Vec<Named> {
+    cx.at_most(cx.limits.lists, lists.iter().map(|list| &list.place), "lists");
     let mut all: Vec<Named> = Vec::new();
-    for list in lists {
+    for list in lists.iter().take(cx.limits.lists) {
         if all.iter().any(|other| other.name == list.name.value) && !list.name.is_empty() {
             cx.error(
                 &list.name.place,
@@ -68,17 +71,24 @@ fn members(list: &List, cx: &mut Context<'_>) -> Option<Functions> {
     }
     let members = match kind {
         None => {
+            let mut seen = HashSet::new();
+            let mut names = Vec::new();
             for value in &list.values {
                 function_name(&value.0, &value.place, cx);
+                if seen.insert(value.0.as_str()) {
+                    names.push(value.0.clone());
+                }
             }
-            Functions::Named(list.values.iter().map(|value| value.0.clone()).collect())
+            Functions::Named(names)
         }
-        Some(ListKind::Syscalls) => Functions::Syscalls(
-            list.values
+        Some(ListKind::Syscalls) => {
+            let mut seen = HashSet::new();
+            let syscalls = list
+                .values
                 .iter()
-                .filter_map(|value| syscall(&value.0, &value.place, cx))
-                .collect(),
-        ),
+                .filter_map(|value| syscall(&value.0, &value.place, cx));
+            Functions::Syscalls(syscalls.filter(|syscall| seen.insert(syscall.id())).collect())
+        }
         Some(ListKind::GeneratedSyscalls) => Functions::AllSyscalls,
         Some(ListKind::GeneratedFtrace) => Functions::Matching(
             list.pattern
@@ -103,17 +113,23 @@ pub(super) fn find<'a>(lists: &'a [Named], name: &str, place: &Place, cx: &mut C
             .help(help);
         return None;
     };
-    list.members.as_ref()
+    let members = list.members.as_ref()?;
+    cx.refer(members.count(), place).then_some(members)
 }
 
 /// A system call by name.
 pub(super) fn syscall(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<Syscall> {
-    Syscall::parse(text)
-        .map_err(|help| {
-            cx.error(place, format!("`{}` is no system call", crate::yaml::shorten(text)))
-                .help(help);
-        })
-        .ok()
+    let syscall = Syscall::parse(text);
+    if syscall.is_none() {
+        let help = if cx.diagnostics.is_full() {
+            String::new()
+        } else {
+            Syscall::help(text)
+        };
+        cx.error(place, format!("`{}` is no system call", crate::yaml::shorten(text)))
+            .help(help);
+    }
+    syscall
 }
 
 /// Checks the form of a function's name.

@@ -3,11 +3,12 @@
 use super::Context;
 use crate::object::Entries;
 use crate::place::Place;
-use crate::spec::Selector;
+use crate::spec::{ArgFilter, BinaryFilter, CapabilityFilter, Selector};
 use crate::suggest;
 
 /// Checks what macros may not have.
 pub(super) fn check(macros: &Entries<Selector>, cx: &mut Context<'_>) {
+    cx.at_most(cx.limits.lists, macros.0.iter().map(|(name, _)| &name.place), "macros");
     for (_, selector) in &macros.0 {
         if let Some(name) = selector.macros.first() {
             cx.error(&name.place, "a macro cannot refer to macros");
@@ -21,7 +22,12 @@ pub(super) fn check(macros: &Entries<Selector>, cx: &mut Context<'_>) {
 pub(super) fn expand(selector: &Selector, macros: &Entries<Selector>, cx: &mut Context<'_>) -> Selector {
     let mut merged = selector.clone();
     for name in &selector.macros {
-        let Some((_, other)) = macros.0.iter().find(|(key, _)| key.value == name.value) else {
+        let Some((_, other)) = macros
+            .0
+            .iter()
+            .take(cx.limits.lists)
+            .find(|(key, _)| key.value == name.value)
+        else {
             let names = macros.0.iter().map(|(key, _)| key.value.as_str());
             let help = if macros.0.is_empty() {
                 "spec.selectorsMacros has none".into()
@@ -36,10 +42,46 @@ pub(super) fn expand(selector: &Selector, macros: &Entries<Selector>, cx: &mut C
             merged.broken = true;
             continue;
         };
+        if !cx.refer(size(other), &name.place) {
+            return merged;
+        }
         merged.broken |= other.broken;
         merge(&mut merged, other, &name.place, name, cx);
     }
     merged
+}
+
+/// How many values a macro has.
+fn size(selector: &Selector) -> usize {
+    let filters = |filters: &[ArgFilter]| filters.iter().map(|filter| 1 + filter.values.len()).sum::<usize>();
+    let binaries = |filters: &[BinaryFilter]| filters.iter().map(|filter| 1 + filter.values.len()).sum::<usize>();
+    let capabilities =
+        |filters: &[CapabilityFilter]| filters.iter().map(|filter| 1 + filter.values.len()).sum::<usize>();
+    filters(&selector.match_args)
+        + filters(&selector.match_data)
+        + filters(&selector.match_return_args)
+        + binaries(&selector.match_binaries)
+        + binaries(&selector.match_parent_binaries)
+        + capabilities(&selector.match_capabilities)
+        + capabilities(&selector.match_capability_changes)
+        + selector
+            .match_pids
+            .iter()
+            .map(|filter| 1 + filter.values.len())
+            .sum::<usize>()
+        + selector
+            .match_namespaces
+            .iter()
+            .map(|filter| 1 + filter.values.len())
+            .sum::<usize>()
+        + selector
+            .match_namespace_changes
+            .iter()
+            .map(|filter| 1 + filter.values.len())
+            .sum::<usize>()
+        + selector.match_actions.len()
+        + selector.match_return_actions.len()
+        + 1
 }
 
 fn merge(into: &mut Selector, from: &Selector, place: &Place, name: &str, cx: &mut Context<'_>) {

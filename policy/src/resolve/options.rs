@@ -1,5 +1,7 @@
 //! Settings and enforcers.
 
+use std::collections::HashSet;
+
 use super::lists::{self, Call, Named};
 use super::{Context, hooks};
 use crate::leaf::number;
@@ -19,9 +21,10 @@ const NAMES: [&str; 5] = [
 /// Reads the settings. An unknown one is only warned of, as Tetragon takes no notice of it.
 pub(super) fn options(settings: &[spec::Setting], cx: &mut Context<'_>) -> Options {
     let mut options = Options::default();
-    for (i, setting) in settings.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for setting in settings {
         let name = setting.name.value.as_str();
-        if settings[..i].iter().any(|other| other.name.value == name) {
+        if !seen.insert(name) {
             cx.error(&setting.name.place, format!("option `{name}` stands twice"));
         }
         let value = setting.value.0.as_str();

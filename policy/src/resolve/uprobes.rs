@@ -38,7 +38,8 @@ pub(super) fn uprobe(
         kind: HookKind::Uprobe,
         max: cx.limits.function_index,
         count: None,
-        function: None,
+        names: &[],
+        syscalls: false,
         btf_path: written.btf_path.as_ref().map(|path| path.value.as_str()),
         fields: None,
     };
@@ -95,7 +96,8 @@ pub(super) fn usdt(position: usize, written: &spec::Usdt, shared: &Shared<'_>, c
         kind: HookKind::Usdt,
         max: cx.limits.usdt_index,
         count: None,
-        function: None,
+        names: &[],
+        syscalls: false,
         btf_path: written.btf_path.as_ref().map(|path| path.value.as_str()),
         fields: None,
     };

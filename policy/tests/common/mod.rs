@@ -61,6 +61,11 @@ pub(crate) fn kprobe_arg(arg: &str, expected: Expect) {
     kprobe(&format!("call: sys_read\nargs: [{arg}]"), expected);
 }
 
+/// The diagnostics of a policy with a kprobe on a plain function with this argument.
+pub(crate) fn function_arg(arg: &str, expected: Expect) {
+    kprobe(&format!("call: f\nsyscall: false\nargs: [{arg}]"), expected);
+}
+
 /// The diagnostics of a policy with this selector, on a system call with arguments `0:int` and `1:string`.
 pub(crate) fn selector(body: &str, expected: Expect) {
     kprobe(
