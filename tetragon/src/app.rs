@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::{self, Command, Config};
@@ -20,7 +20,7 @@ use crate::notify::{self, notify};
 use crate::observer::{self, Observer, Stats, Stop};
 use crate::outputs::Outputs;
 use crate::run_dir::{Info, InfoFile, PidFile};
-use crate::server::{Address, Hub};
+use crate::server::{self, Address, Api, Hub, Listener, Routes, Serving};
 use crate::{logging, privileges};
 
 /// Exit status of everything that fails except for the command line.
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "Failed to execute tetragon");
+            tracing::error!(error = whole(&error), "Failed to execute tetragon");
             ExitCode::from(FATAL)
         }
     }
@@ -58,6 +58,17 @@ fn complain(error: &dyn std::fmt::Display) {
     let text = error.to_string().replace(char::is_control, " ");
     // Without standard error there is nobody to tell.
     let _lost = writeln!(std::io::stderr(), "Error: {text}");
+}
+
+/// `error` with its causes, but for those that it tells of itself.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Runs the agent until a signal ends it.
@@ -107,39 +118,84 @@ fn run(config: Config) -> anyhow::Result<()> {
         .build()
         .context("start the runtime")?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut signalled = async || {
-            tokio::select! {
-                _ = terminate.recv() => "terminated",
-                _ = interrupt.recv() => "interrupt",
-            }
-        };
+        let mut signals = Signals::new()?;
+        let serving = serve(server, &hub)?;
         let mut observing = Observing::start(observer, outputs)?;
-        let mut name = None;
+        let mut received = None;
         let mut info_file = None;
         tokio::select! {
+            // When it fails, the observer has ended.
             ready = &mut observing.ready => if ready.is_ok() {
                 info_file = Some(InfoFile::write(&run_dir, &info)?);
                 tracing::info!("Listening for events...");
                 notify(notify::READY);
             },
-            signal = signalled() => name = Some(signal),
+            name = signals.next() => received = Some(name),
         }
-        if name.is_none() {
-            tokio::select! {
-                // The observer has ended by itself.
-                result = &mut observing.ended => return finish(result),
-                signal = signalled() => name = Some(signal),
+        let result = loop {
+            if let Some(name) = received.take() {
+                tracing::info!("Received signal {name}, shutting down...");
+                notify(notify::STOPPING);
+                observing.stop.stop();
+                break (&mut observing.ended).await;
             }
-        }
-        tracing::info!("Received signal {}, shutting down...", name.unwrap_or_default());
-        notify(notify::STOPPING);
-        observing.stop.stop();
-        let result = (&mut observing.ended).await;
+            tokio::select! {
+                result = &mut observing.ended => break result,
+                name = signals.next() => received = Some(name),
+            }
+        };
+        hub.close();
+        serving.stop().await;
         drop(info_file);
-        finish(result)
+        result.context("the thread of the observer is gone without a word, this is a bug")??;
+        Ok(())
     })
+}
+
+/// Opens the sockets and serves the API on them.
+fn serve(options: server::Options, hub: &Arc<Hub>) -> anyhow::Result<Serving> {
+    let server::Options {
+        addresses,
+        queue,
+        captured,
+    } = options;
+    let listeners = addresses.iter().map(Listener::open).collect::<Result<Vec<_>, _>>()?;
+    for address in &addresses {
+        tracing::info!(%address, "Starting gRPC server");
+        if matches!(address, Address::Tcp(..)) {
+            tracing::warn!(%address, "The gRPC API is open to everyone who can connect to this address");
+        }
+    }
+    let routes = Routes::to(Api {
+        hub: Arc::clone(hub),
+        queue,
+        captured: Arc::new(captured),
+    });
+    Ok(Serving::start(&routes, listeners))
+}
+
+/// The signals that end the agent.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next one, by the name that Go has for it.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "terminated",
+            _ = self.interrupt.recv() => "interrupt",
+        }
+    }
 }
 
 /// The observer on its thread.
@@ -172,21 +228,6 @@ impl Observing {
             .context("start the thread of the observer")?;
         Ok(Self { stop, ready, ended })
     }
-}
-
-/// The end of an observer: its statistics, or why it ended.
-fn finish(result: Result<Result<Stats, observer::Error>, oneshot::error::RecvError>) -> anyhow::Result<()> {
-    let stats = result.context("the observer is gone without a word, this is a bug")??;
-    let lost: u64 = stats.ops.iter().map(|op| op.ring_full + op.no_scratch).sum();
-    let made = stats.received + lost;
-    let hundredths = (lost * 10_000).checked_div(made).unwrap_or_default();
-    tracing::info!(
-        "BPF events statistics: {} received, {}.{:02}% events loss",
-        stats.received,
-        hundredths / 100,
-        hundredths % 100
-    );
-    Ok(())
 }
 
 /// The address that clients on this host are told.

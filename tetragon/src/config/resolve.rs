@@ -1,6 +1,6 @@
 //! What the values mean: every flag is looked at here, once, and those that belong together are checked together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tetragon_api::filter::fields::FieldFilters;
 use tetragon_api::filter::{Captured, Filters};
@@ -11,7 +11,7 @@ use tracing::metadata::LevelFilter;
 use super::environment::Environment;
 use super::flags::{self, Flags};
 use super::parse::{Parsed, Sources};
-use super::{Error, values};
+use super::{Error, Source, values};
 use crate::observer::{self, Redact};
 use crate::redaction::Redaction;
 use crate::server::{self, Address};
@@ -71,6 +71,11 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         tracing_policy_dir,
     } = general;
     let node_name = node_name(environment);
+    // Nobody has to have the default one; one that was asked for must be there.
+    let bpf_lib = Some(PathBuf::from(bpf_lib)).filter(|path| match sources.of("bpf-lib") {
+        Source::Default => environment.files(path).is_ok(),
+        _ => *path != Path::new(""),
+    });
     let captured = captured(&events, &sources)?;
     let ancestors = captured.ancestors.contains(&EventType::ProcessExec);
     let run_dir = PathBuf::from(crate::RUN_DIR);
@@ -104,7 +109,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         return Err(sources.error("process-cache-gc-interval", "give a duration above zero"));
     }
     let observer = observer::Options {
-        bpf_lib: (!bpf_lib.is_empty()).then(|| bpf_lib.into()),
+        bpf_lib,
         btf: (!btf.is_empty()).then(|| btf.into()),
         procfs,
         node_name: node_name.clone(),

@@ -99,9 +99,7 @@ fn defaults() {
                 file: None,
             },
             observer: Options {
-                bpf_lib: Some(
-                    "/var/lib/tetragon/",
-                ),
+                bpf_lib: None,
                 btf: None,
                 procfs: "/proc/",
                 ..

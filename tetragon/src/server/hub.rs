@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use tetragon_api::filter::Filters;
 use tetragon_api::v1::GetEventsResponse;
@@ -130,8 +131,8 @@ impl Hub {
 
 impl Subscription {
     /// The next event; `None` when there will be none.
-    pub async fn next(&mut self) -> Option<Arc<GetEventsResponse>> {
-        self.receiver.recv().await
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Arc<GetEventsResponse>>> {
+        self.receiver.poll_recv(context)
     }
 }
 

@@ -4,10 +4,22 @@
 //! one other thread.
 
 mod address;
+mod api;
+mod events;
 mod hub;
+mod listen;
+mod routes;
+mod serve;
+#[cfg(test)]
+mod tests;
 
 pub use address::Address;
+pub use api::Api;
+pub use events::Events;
 pub use hub::{Hub, Subscription};
+pub use listen::{ListenError, Listener};
+pub use routes::Routes;
+pub use serve::Serving;
 
 use tetragon_api::filter::Captured;
 
