@@ -4,6 +4,7 @@
 
 use crate::kernel::{self, Kernel};
 use crate::protocol::{Event, Mode, Plan, Verdict};
+use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
 use crate::{budget, build, setup, tool, vmtest};
 use anyhow::{Result, bail};
@@ -19,7 +20,7 @@ pub(crate) struct Args {
     /// Kernels of the matrix. Budgets exist for the default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "6.12")]
     kernel: Vec<String>,
-    /// Keep everything of the runs in target/vm/KERNEL.
+    /// Keep everything of the runs in target/vm/KERNEL-bench.
     #[arg(long)]
     keep: bool,
     /// Parts of names of rows to measure; all when none is given.
@@ -46,12 +47,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     for kernel in &kernels {
         tool::step(&format!("measuring on {}", kernel.description));
         let mut values = Vec::new();
+        let folder = Folder::claim(&format!("{}-bench", kernel.name))?;
         let run = Run {
             kernel,
             payload: &payload,
             plan: plan(kernel, &rows),
             counted: true,
             limit: LIMIT,
+            folder: &folder,
             keep: args.keep,
         };
         let report = run.run(|event| {
@@ -99,6 +102,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             }
         }
         good &= report.count(Verdict::Failed) == 0;
+        if report.count(Verdict::Failed) == 0 && !args.keep {
+            folder.discard()?;
+        }
         good &= values
             .iter()
             .all(|value| limit(value).is_none_or(|limit| value.number <= limit));

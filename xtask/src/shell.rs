@@ -3,8 +3,9 @@
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
 use crate::protocol::{EXIT_DONE, Mode, Plan};
+use crate::tool;
+use crate::vm::folder::Folder;
 use crate::vm::qemu::{Console, Qemu};
-use crate::{paths, tool};
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs;
@@ -17,10 +18,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
     if mode == Mode::Shell && !terminal {
         bail!("a shell needs a terminal");
     }
-    let folder = paths::target()
-        .join("vm")
-        .join(if mode == Mode::Shell { "shell" } else { "demo" });
-    fs::create_dir_all(&folder)?;
+    let folder = Folder::claim(if mode == Mode::Shell { "shell" } else { "demo" })?;
     let plan = Plan {
         mode,
         kernel: kernel.name.clone(),
@@ -30,7 +28,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         record: false,
         terminal,
     };
-    let initramfs = folder.join("initramfs");
+    let initramfs = folder.path().join("initramfs");
     initramfs::write(&initramfs, payload, kernel, plan)?;
     let qemu = Qemu {
         image: kernel.image.clone(),
@@ -39,7 +37,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         memory: 1024,
         counted: false,
         console: if terminal { Console::Terminal } else { Console::Output },
-        report: Some(folder.join("report.jsonl")),
+        report: Some(folder.path().join("report.jsonl")),
     };
     tool::step(&format!(
         "starting {}; emulated, so give it some seconds",
@@ -63,7 +61,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         Some(EXIT_DONE) => Ok(()),
         _ => bail!(
             "the machine ended with {status}; its records are in {}",
-            folder.display()
+            folder.path().display()
         ),
     }
 }

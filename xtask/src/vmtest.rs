@@ -3,6 +3,7 @@
 use crate::initramfs::Payload;
 use crate::kernel::{self, Kernel};
 use crate::protocol::{Event, Mode, Plan, Verdict};
+use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
 use crate::vm::stream::Report;
 use crate::{build, paths, setup, shell, tool};
@@ -97,7 +98,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     });
     let mut reports = reports.into_inner()?;
     reports.sort_by_key(|(position, _)| *position);
-    conclude(args, &kernels, reports.into_iter().map(|(_, report)| report).collect())
+    conclude(&kernels, reports.into_iter().map(|(_, report)| report).collect())
 }
 
 /// Runs the cases on one kernel, and tells how it goes.
@@ -105,6 +106,7 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
     let name = &kernel.name;
     tool::step(&format!("{name}: {}", kernel.description));
     let limit = Duration::from_secs(args.limit * 60);
+    let folder = Folder::claim(name)?;
     let run = Run {
         kernel,
         payload,
@@ -120,6 +122,7 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
         },
         counted: false,
         limit,
+        folder: &folder,
         keep: args.keep,
     };
     let live = stdout().is_terminal();
@@ -147,11 +150,19 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
         }
     })?;
     tool::step(&format!("{name}: {} in {} s", report.line(), begin.elapsed().as_secs()));
+    if report.count(Verdict::Failed) > 0 || args.keep || args.record {
+        tool::step(&format!(
+            "{name}: console, records and files are in {}",
+            folder.path().display()
+        ));
+    } else {
+        folder.discard()?;
+    }
     Ok(report)
 }
 
 /// Prints what failed and the closing lines; fails when anything did.
-fn conclude(args: &Args, kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
+fn conclude(kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
     let mut lines = Vec::new();
     let mut good = true;
     for (kernel, report) in kernels.iter().zip(reports) {
@@ -178,18 +189,7 @@ fn conclude(args: &Args, kernels: &[Kernel], reports: Vec<Result<Report>>) -> Re
         {
             println!("{}: {} skipped: {}", kernel.name, outcome.name, outcome.detail);
         }
-        let folder = paths::target().join("vm").join(&kernel.name);
-        let failed = report.count(Verdict::Failed) > 0;
-        good &= !failed;
-        if failed || args.keep || args.record {
-            println!(
-                "{}: console, records and files are in {}",
-                kernel.name,
-                folder.display()
-            );
-        } else {
-            fs::remove_dir_all(&folder)?;
-        }
+        good &= report.count(Verdict::Failed) == 0;
         lines.push(format!("{}: {}", kernel.name, report.line()));
     }
     println!();

@@ -2,16 +2,16 @@
 
 use super::blobs::Blobs;
 use super::console;
+use super::folder::Folder;
 use super::qemu::{Console, Qemu};
 use super::stream::{Ended, Report, Stream};
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
 use crate::protocol::{Event, Plan};
-use crate::{paths, tool};
+use crate::tool;
 use anyhow::{Context as _, Result};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -31,23 +31,16 @@ pub(crate) struct Run<'a> {
     pub(crate) counted: bool,
     /// How long at most.
     pub(crate) limit: Duration,
-    /// Leave everything of the run in its folder.
+    /// Where its files go.
+    pub(crate) folder: &'a Folder,
+    /// Keep the initramfs there, too, which is large.
     pub(crate) keep: bool,
 }
 
 impl Run<'_> {
-    /// The folder of the run. It is emptied when the run begins.
-    pub(crate) fn folder(&self) -> PathBuf {
-        paths::target().join("vm").join(&self.kernel.name)
-    }
-
     /// Runs the machine; `observe` sees each record as it comes.
     pub(crate) fn run(self, mut observe: impl FnMut(&Event)) -> Result<Report> {
-        let folder = self.folder();
-        if folder.exists() {
-            fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
-        }
-        fs::create_dir_all(&folder)?;
+        let folder = self.folder.path();
         let initramfs = folder.join("initramfs");
         let planned = self.plan.names.clone();
         initramfs::write(&initramfs, self.payload, self.kernel, self.plan)?;
