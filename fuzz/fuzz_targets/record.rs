@@ -1,0 +1,25 @@
+//! Bytes of the ring buffer.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tetragon::record::{Record, decode};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(record) = decode(bytes) else { return };
+    // Nothing is read twice and nothing left out.
+    let variable = match record {
+        Record::Exec(exec) => {
+            exec.filename.len()
+                + exec.image.len()
+                + exec.cwd.len()
+                + exec.cgroup.len()
+                + exec.args.len()
+                + exec.envs.len()
+                + size_of_val(&exec.head)
+        }
+        Record::Exit(exit) => size_of_val(&exit),
+        Record::Clone(clone) => clone.cgroup.len() + size_of_val(&clone.head),
+        Record::Data(data) => data.bytes.len() + size_of_val(&data.head),
+    };
+    assert_eq!(variable, bytes.len());
+});
