@@ -169,6 +169,12 @@ impl Program {
         self.info.id
     }
 
+    /// Times so far that it did not run because it was running already on the same CPU; 0 before 5.12, which does not
+    /// tell.
+    pub fn missed(&self) -> u64 {
+        sys::prog_info(self.fd.as_fd()).map_or(0, |info| info.recursion_misses)
+    }
+
     /// Attaches a [`ProgramKind::RawTracepoint`] program to tracepoint `name`, such as `sched_process_exec`.
     pub fn attach_raw_tracepoint(&self, name: &str) -> Result<Link, Error> {
         self.expect(matches!(self.kind, ProgramKind::RawTracepoint))?;

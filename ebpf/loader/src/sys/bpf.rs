@@ -158,6 +158,7 @@ pub(crate) struct ProgInfo {
     pub(crate) xlated_len: u32,
     pub(crate) jited_len: u32,
     pub(crate) verified_insns: u32,
+    pub(crate) recursion_misses: u64,
 }
 
 /// What the kernel says about a program; 0 where it says nothing.
@@ -168,12 +169,13 @@ pub(crate) fn prog_info(program: BorrowedFd<'_>) -> Result<ProgInfo, SysError> {
             .and_then(|tail| u32::read_from_prefix(tail).ok())
             .map_or(0, |(n, _)| n)
     };
-    // `verified_insns` is there since 5.16.
+    // `recursion_misses` is there since 5.12, `verified_insns` since 5.16.
     Ok(ProgInfo {
         id: number(4),
         jited_len: number(16),
         xlated_len: number(20),
         verified_insns: number(216),
+        recursion_misses: u64::from(number(208)) | u64::from(number(212)) << 32,
     })
 }
 
