@@ -9,7 +9,10 @@ use tetragon_api::{
     v1::{EnvVar, Process, UserRecord},
 };
 
-use super::credentials::{capabilities, credentials, namespaces};
+use super::{
+    containers::{CgroupOf, Containers},
+    credentials::{capabilities, credentials, namespaces},
+};
 use crate::{
     clock::Clock,
     container,
@@ -30,6 +33,8 @@ pub struct Builder {
     pub process_ns: bool,
     /// Environment variables to show, all when empty; `None` for none at all.
     pub environment: Option<Vec<String>>,
+    /// Containers to name.
+    pub containers: Containers,
     /// Account names to show.
     pub users: Option<Users>,
     /// Hides secrets.
@@ -49,6 +54,8 @@ pub struct ExecParts<'a> {
     pub parent: ProcessKey,
     /// Bits of [`exec_flag`], the record's and what became of them.
     pub flags: u32,
+    /// The container of the parent.
+    pub docker: &'a str,
 }
 
 impl Builder {
@@ -64,10 +71,12 @@ impl Builder {
             envs,
             parent,
             flags,
+            docker: _,
         } = *parts;
         let ExecEvent {
             process: key,
             auid,
+            cgroup_id,
             ref creds,
             ref caps,
             ref ns,
@@ -81,11 +90,16 @@ impl Builder {
                 record.image
             })
         });
+        let cgroup = CgroupOf {
+            pid: key.pid,
+            id: cgroup_id,
+            name: record.cgroup,
+        };
         let mut process = Process {
             cwd: text::lossy(record.cwd),
             binary,
             arguments: text::arguments(args),
-            docker: docker(record.cgroup),
+            docker: self.containers.docker(cgroup, parts.docker),
             environment_variables: self.variables(envs),
             auid: Some(auid),
             ..self.base(key, parent, flags, clock)
@@ -103,13 +117,16 @@ impl Builder {
             process.cwd.clone_from(&parent.cwd);
             process.binary.clone_from(&parent.binary);
             process.arguments.clone_from(&parent.arguments);
-            process.docker.clone_from(&parent.docker);
             process.environment_variables.clone_from(&parent.environment_variables);
             process.auid = parent.auid;
         }
-        if !record.cgroup.is_empty() {
-            process.docker = docker(record.cgroup);
-        }
+        let cgroup = CgroupOf {
+            pid: head.process.pid,
+            id: head.cgroup_id,
+            name: record.cgroup,
+        };
+        let inherited = parent.map_or("", |parent| parent.docker.as_str());
+        process.docker = self.containers.docker(cgroup, inherited);
         self.privileges(&mut process, &head.creds, &head.caps, &head.ns);
         process
     }
@@ -231,8 +248,4 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
     }
-}
-
-fn docker(cgroup: &[u8]) -> String {
-    container::docker_id(cgroup).unwrap_or_default().to_owned()
 }

@@ -102,11 +102,13 @@ impl Pipeline {
         {
             flags |= exec_flag::ERROR_ENVS;
         }
+        let docker = self.cache.find(parent).and_then(|parent| self.cache.process(parent));
         let parts = ExecParts {
             args: args.as_deref().unwrap_or(record.args),
             envs: envs.as_deref().unwrap_or(record.envs),
             parent,
             flags,
+            docker: docker.map_or("", |parent| parent.docker.as_str()),
         };
         let process = self.builder.exec(record, &parts, self.clock);
         let slot = self.cache.insert(key, parent, process);
@@ -154,6 +156,13 @@ impl Pipeline {
         let slot = self.cache.find(key);
         if let Some(slot) = slot {
             self.cache.end(slot);
+        }
+        // Threads of the kernel come and go; they are known as parents and not told of.
+        if slot
+            .and_then(|slot| self.cache.process(slot))
+            .is_some_and(is_kernel_thread)
+        {
+            return;
         }
         if slot.is_none() || self.waiting.has(key) {
             self.wait(Event::Exit { key, status, ktime }, sink);
@@ -307,4 +316,9 @@ impl Pipeline {
         sink.emit(&self.response);
         self.response.event.take()
     }
+}
+
+/// Whether this is a thread of the kernel, or one that it cloned: these have a name in brackets, everything else a path.
+fn is_kernel_thread(process: &Process) -> bool {
+    process.binary.starts_with('[')
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ebpf_abi::map::ProcessKey;
+use ebpf_abi::map::{Namespaces, ProcessKey};
 
 use super::{Options, pipeline::Pipeline, start, stats::Counters};
 use crate::{clock::Clock, sink::Sink};
@@ -15,8 +15,8 @@ pub struct Replay(Pipeline);
 impl Replay {
     /// Nothing happened yet. What `options` say about the kernel is ignored.
     pub fn new(options: Options) -> Self {
-        let mut pipeline = start::pipeline(options, Arc::new(Counters::default()));
-        pipeline.clock = Clock::at_epoch();
+        let mut pipeline = start::pipeline(options, None, Arc::new(Counters::default()), Clock::at_epoch());
+        pipeline.builder.host = Namespaces::default();
         let kernel = pipeline.builder.kernel(pipeline.clock);
         pipeline.cache.insert(ProcessKey::KERNEL, ProcessKey::KERNEL, kernel);
         Self(pipeline)

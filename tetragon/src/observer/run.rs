@@ -22,6 +22,7 @@ use super::{
     stats::Counters,
 };
 use crate::{
+    clock::Clock,
     record::{RawReader, RawWriter},
     sink::Sink,
 };
@@ -60,7 +61,7 @@ impl Observer {
         let mut attached = start::attach(&options, &counters)?;
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
         let root = options.procfs.clone();
-        let mut pipeline = start::pipeline(options, counters);
+        let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
         let mut backlog = Vec::new();
         let Attached { ring, maps, procfs, .. } = &mut attached;
         let running = seed::seed(procfs, &root, maps.get("execve_map")?, &mut pipeline, || {

@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use btf::Btf;
-use ebpf_abi::config::Config;
-use ebpf_loader::{Link, Loaded, Maps, ProgramKind, RingBuffer};
+use ebpf_abi::{config::Config, event::op};
+use ebpf_loader::{Link, Maps, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
@@ -16,12 +16,12 @@ use super::{
     object,
     pipeline::Pipeline,
     privileges, self_test,
-    stats::{Counters, StatsHandle},
+    stats::{self, Counters, StatsHandle},
     waiting::Waiting,
 };
 use crate::{
     clock::Clock,
-    event::Builder,
+    event::{Builder, Containers},
     process::Cache,
     procfs::{Cgroup, Procfs, namespaces},
     users::Users,
@@ -71,6 +71,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
     let exec = load("sched_process_exec")?;
     let fork = load("sched_process_fork")?;
     self_test::run(&exec, &mut ring, loaded.maps(), &procfs, &config, &path)?;
+    let sent_before = stats::sent(loaded.maps(), op::EXECVE);
     let mut links = Vec::new();
     links.extend(
         options
@@ -78,17 +79,11 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
             .then(|| privileges::attach(&loaded, &types))
             .flatten(),
     );
-    let begun = |loaded: Loaded| {
-        let maps = Arc::new(loaded.into_maps());
-        let stats = Arc::new(StatsHandle::new(Arc::clone(counters), Arc::clone(&maps)));
-        stats.begin();
-        (maps, stats)
-    };
-    let (maps, stats) = begun(loaded);
+    let maps = Arc::new(loaded.into_maps());
     for (program, tracepoint) in [
-        (exit, "sched_process_exit"),
-        (exec, "sched_process_exec"),
-        (fork, "sched_process_fork"),
+        (&exit, "sched_process_exit"),
+        (&exec, "sched_process_exec"),
+        (&fork, "sched_process_fork"),
     ] {
         tracing::debug!(
             program = program.name(),
@@ -98,6 +93,13 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         );
         links.push(program.attach_raw_tracepoint(tracepoint)?);
     }
+    let programs = vec![(op::EXECVE, exec), (op::EXIT, exit), (op::CLONE, fork)];
+    let stats = Arc::new(StatsHandle::new(
+        Arc::clone(counters),
+        Arc::clone(&maps),
+        programs,
+        sent_before,
+    ));
     Ok(Attached {
         links,
         ring,
@@ -108,9 +110,9 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
 }
 
 /// What turns records into events.
-pub(super) fn pipeline(options: Options, counters: Arc<Counters>) -> Pipeline {
+pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<Counters>, clock: Clock) -> Pipeline {
     let Options {
-        procfs,
+        procfs: root,
         node_name,
         cluster_name,
         process_cache_size,
@@ -132,12 +134,13 @@ pub(super) fn pipeline(options: Options, counters: Arc<Counters>) -> Pipeline {
         environment,
         users: usernames.then(|| Users::new(Path::new("/etc/passwd"))),
         redaction,
-        host: namespaces(&procfs.join("1/ns")),
+        host: namespaces(&root.join("1/ns")),
+        containers: Containers::new(procfs.cloned()),
     };
     Pipeline {
         cache: Cache::new(process_cache_size, ancestors),
         builder,
-        clock: Clock::now(),
+        clock,
         data: DataCache::new(data_cache_size),
         waiting: Waiting::new(event_cache_retries, event_cache_retry_delay),
         ancestors,

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -12,7 +12,7 @@ use ebpf_abi::{
     event::op,
     map::{Outcome, stats_index},
 };
-use ebpf_loader::Maps;
+use ebpf_loader::{Maps, Program};
 
 /// Map of the counters in the kernel.
 const KERNEL_COUNTERS: &str = "tg_stats_map";
@@ -60,39 +60,40 @@ pub(super) struct Counters {
 pub struct StatsHandle {
     pub(super) counters: Arc<Counters>,
     pub(super) maps: Arc<Maps>,
-    /// Counted in the kernel before anything was attached: the self-test.
-    baseline: OnceLock<Vec<OpStats>>,
+    /// Programs, by the event type that they send.
+    programs: Vec<(u8, Program)>,
+    /// Executions counted in the kernel before anything was attached: the self-test.
+    sent_before: u64,
 }
 
 impl StatsHandle {
-    pub(super) fn new(counters: Arc<Counters>, maps: Arc<Maps>) -> Self {
+    pub(super) fn new(
+        counters: Arc<Counters>,
+        maps: Arc<Maps>,
+        programs: Vec<(u8, Program)>,
+        sent_before: u64,
+    ) -> Self {
         Self {
             counters,
             maps,
-            baseline: OnceLock::new(),
+            programs,
+            sent_before,
         }
-    }
-
-    /// Counts from here on.
-    pub(super) fn begin(&self) {
-        let _begun = self.baseline.set(self.read().ops);
     }
 
     /// The counters of this moment, those of the kernel programs included.
     pub fn read(&self) -> Stats {
         let counters = &*self.counters;
-        let mut ops = vec![
+        let mut ops = [
             self.op(op::EXECVE, "exec", counters.exec.get()),
             self.op(op::EXIT, "exit", counters.exit.get()),
             self.op(op::CLONE, "clone", counters.clone.get()),
             self.op(op::DATA, "data", counters.data.get()),
         ];
-        for (op, before) in ops.iter_mut().zip(self.baseline.get().into_iter().flatten()) {
-            op.sent -= before.sent;
-        }
+        ops[0].sent = ops[0].sent.saturating_sub(self.sent_before);
         Stats {
             received: ops.iter().map(|op| op.received).sum(),
-            ops,
+            ops: ops.to_vec(),
             malformed: counters.malformed.get(),
             emitted: counters.emitted.get(),
             process_cache: counters.process_cache.get(),
@@ -107,11 +108,8 @@ impl StatsHandle {
     }
 
     fn op(&self, op: u8, name: &'static str, received: u64) -> OpStats {
-        let counted = |outcome| {
-            let counter = self.maps.get(KERNEL_COUNTERS);
-            let per_cpu = counter.and_then(|map| map.get_per_cpu::<u32, u64>(&stats_index(op, outcome)));
-            per_cpu.map_or(0, |values| values.iter().sum())
-        };
+        let counted = |outcome| counted(&self.maps, op, outcome);
+        let programs = self.programs.iter().filter(|(of, _)| *of == op);
         OpStats {
             op,
             name,
@@ -120,8 +118,20 @@ impl StatsHandle {
             ring_full: counted(Outcome::RingFull),
             map_full: counted(Outcome::MapFull),
             no_scratch: counted(Outcome::NoScratch),
+            missed: programs.map(|(_, program)| program.missed()).sum(),
         }
     }
+}
+
+/// Records of type `op` that the kernel programs have written.
+pub(super) fn sent(maps: &Maps, op: u8) -> u64 {
+    counted(maps, op, Outcome::Sent)
+}
+
+fn counted(maps: &Maps, op: u8, outcome: Outcome) -> u64 {
+    let counter = maps.get(KERNEL_COUNTERS);
+    let per_cpu = counter.and_then(|map| map.get_per_cpu::<u32, u64>(&stats_index(op, outcome)));
+    per_cpu.map_or(0, |values| values.iter().sum())
 }
 
 /// Counters at one moment. Once the ring is drained, `received == sent` for each event type, and `sent + lost` is what
@@ -171,12 +181,14 @@ pub struct OpStats {
     pub map_full: u64,
     /// Lost for another reason within the kernel programs.
     pub no_scratch: u64,
+    /// Lost because the kernel did not run the program: it was running already on the same CPU.
+    pub missed: u64,
 }
 
 impl OpStats {
     /// Events that did not reach the ring.
     pub fn lost(&self) -> u64 {
-        self.ring_full + self.no_scratch
+        self.ring_full + self.no_scratch + self.missed
     }
 
     /// Events that the kernel programs saw.
@@ -217,6 +229,7 @@ impl fmt::Display for Stats {
             let reasons = [
                 (op.ring_full, "ring full"),
                 (op.no_scratch, "no scratch memory"),
+                (op.missed, "program not run"),
                 (op.map_full, "not remembered"),
                 (unread, "unread"),
             ];
