@@ -115,6 +115,11 @@ pub fn hard_link(arguments: &[CString]) -> Result<()> {
     Ok(())
 }
 
+/// `rename FROM TO`.
+pub fn rename(arguments: &[CString]) -> Result<()> {
+    fs::rename(say::string(arguments, 0)?, say::string(arguments, 1)?).context("rename")
+}
+
 /// `bump-abi FROM TO`: a kernel object of the next version, by its `ABI_VERSION` global.
 pub fn bump_abi(arguments: &[CString]) -> Result<()> {
     use object::{Object as _, ObjectSection as _, ObjectSymbol as _};

@@ -128,6 +128,7 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "PATH COUNT: copy itself to PATH with so many names",
         files::hard_link,
     ),
+    ("rename", "FROM TO", files::rename),
     (
         "bump-abi",
         "FROM TO: a kernel object of the next version",
