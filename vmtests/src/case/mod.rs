@@ -51,7 +51,7 @@ pub struct Case {
 }
 
 fn default_timeout() -> u64 {
-    60
+    120
 }
 
 fn yes() -> bool {

@@ -33,6 +33,7 @@
 //! Every expectation can fail: a file without any is refused, and so is a `none` that looks at fields which no event has.
 
 pub mod invariants;
+pub mod mutants;
 pub mod normal;
 pub mod operator;
 pub mod output;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     case::{Case, Run, Start, Step},
-    expect::{Expectations, Facts, invariants, normal, scope::Scope},
+    expect::{Expectations, Facts, invariants, mutants::mutants, normal, scope::Scope},
     protocol::Plan,
     signal,
 };
@@ -340,7 +340,19 @@ impl Running {
         plan: &Plan,
         reporter: &mut Reporter,
     ) -> Result<()> {
+        let scope = facts.scope.clone();
         self.failures.extend(expectations.check(facts));
+        if plan.record && self.failures.is_empty() {
+            for (place, mutant) in mutants(expectations) {
+                facts.scope.clone_from(&scope);
+                if mutant.check(facts).is_empty() {
+                    self.failures
+                        .push(format!("passes as well with another value at {place}"));
+                }
+            }
+            facts.scope.clone_from(&scope);
+            expectations.check(facts);
+        }
         if case.invariants {
             self.failures.extend(invariants::violations(&facts.events));
         }
