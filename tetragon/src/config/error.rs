@@ -61,24 +61,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Exit status of the agent: 1 for what was typed, 255 for everything else.
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            Self::Usage(_)
-            | Self::Value {
-                origin: Source::CommandLine,
-                ..
-            }
-            | Self::NotYet {
-                origin: Source::CommandLine,
-                ..
-            } => 1,
-            _ => 255,
-        }
-    }
-}
-
 /// The place of a value, as the beginning of a sentence about it.
 struct Place<'a>(&'a Source, &'a str);
 

@@ -148,7 +148,7 @@ pub(super) struct Server {
     /// Address of the gRPC health service, [host]:port; none when empty
     #[arg(long, default_value = ":6789")]
     pub(super) health_server_address: String,
-    /// Seconds between two looks at the agent's health
+    /// Without effect: changes of the agent's health are told at once
     #[arg(long, default_value = "10", value_parser = number(1, U32))]
     pub(super) health_server_interval: u64,
 }
