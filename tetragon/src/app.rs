@@ -9,13 +9,15 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::{self, Command, Config};
-use crate::export::Exporter;
+use crate::export::{self, Exporter};
+use crate::health::Health;
 use crate::notify::{self, notify};
 use crate::observer::{self, Observer, Stats, Stop};
 use crate::outputs::Outputs;
@@ -23,7 +25,9 @@ use crate::run_dir::{Info, InfoFile, PidFile};
 use crate::server::{self, Address, Api, Hub, Listener, Routes, Serving};
 use crate::{logging, privileges};
 
-/// Exit status of everything that fails except for the command line.
+/// Exit status when the configuration is wrong, on the command line or elsewhere.
+const USAGE: u8 = 1;
+/// Exit status of everything else that fails.
 const FATAL: u8 = 255;
 
 /// Runs the agent as the command line says.
@@ -37,7 +41,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Run(config)) => *config,
         Err(error) => {
             complain(&error);
-            return ExitCode::from(error.exit_status());
+            return ExitCode::from(USAGE);
         }
     };
     if let Err(error) = logging::start(&config.logging) {
@@ -78,7 +82,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         observer,
         export,
         server,
-        health: _,
+        health,
         run_dir,
         policy_dir,
         unknown,
@@ -108,6 +112,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         ..Info::default()
     };
     let export = export.map(Exporter::open).transpose()?;
+    let exported = export.as_ref().map(Exporter::counters);
     let hub = Arc::<Hub>::default();
     let outputs = Outputs {
         export,
@@ -120,6 +125,7 @@ fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let serving = serve(server, &hub)?;
+        let health = health.as_ref().and_then(Health::start);
         let mut observing = Observing::start(observer, outputs)?;
         let mut received = None;
         let mut info_file = None;
@@ -127,6 +133,9 @@ fn run(config: Config) -> anyhow::Result<()> {
             // When it fails, the observer has ended.
             ready = &mut observing.ready => if ready.is_ok() {
                 info_file = Some(InfoFile::write(&run_dir, &info)?);
+                if let Some(health) = &health {
+                    health.set(true).await;
+                }
                 tracing::info!("Listening for events...");
                 notify(notify::READY);
             },
@@ -145,11 +154,37 @@ fn run(config: Config) -> anyhow::Result<()> {
             }
         };
         hub.close();
+        if let Some(health) = health {
+            health.stop().await;
+        }
         serving.stop().await;
         drop(info_file);
+        account(exported.as_deref(), &hub);
         result.context("the thread of the observer is gone without a word, this is a bug")??;
         Ok(())
     })
+}
+
+/// Says what became of the events that were made.
+fn account(exported: Option<&export::Counters>, hub: &Hub) {
+    if let Some(counters) = exported {
+        let export::Counters {
+            events,
+            bytes,
+            lost,
+            rate_limited,
+        } = counters;
+        tracing::info!(
+            events = events.load(Relaxed),
+            bytes = bytes.load(Relaxed),
+            lost = lost.load(Relaxed),
+            rate_limited = rate_limited.load(Relaxed),
+            "Export statistics"
+        );
+    }
+    if hub.dropped() > 0 {
+        tracing::warn!(lost = hub.dropped(), "Slow gRPC clients have lost events");
+    }
 }
 
 /// Opens the sockets and serves the API on them.

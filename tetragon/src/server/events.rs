@@ -11,21 +11,17 @@ use tonic::Status;
 
 use super::Subscription;
 
-/// The events of a subscription, with the fields that the client wants. When the agent ends, so does the stream, with a
-/// status that tells clients to try again.
+/// The events of a subscription, with the fields that the client wants. Ends when the agent does.
 #[derive(Debug)]
 pub struct Events {
-    subscription: Option<Subscription>,
+    subscription: Subscription,
     fields: FieldFilters,
 }
 
 impl Events {
     /// Of `subscription`.
     pub fn new(subscription: Subscription, fields: FieldFilters) -> Self {
-        Self {
-            subscription: Some(subscription),
-            fields,
-        }
+        Self { subscription, fields }
     }
 }
 
@@ -33,12 +29,8 @@ impl Stream for Events {
     type Item = Result<GetEventsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(subscription) = &mut self.subscription else {
+        let Some(event) = ready!(self.subscription.poll_next(context)) else {
             return Poll::Ready(None);
-        };
-        let Some(event) = ready!(subscription.poll_next(context)) else {
-            self.subscription = None;
-            return Poll::Ready(Some(Err(Status::unavailable("the agent is stopping"))));
         };
         // The last one to send it need not copy it.
         let mut event = Arc::unwrap_or_clone(event);
