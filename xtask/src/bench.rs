@@ -17,6 +17,9 @@ const LIMIT: Duration = Duration::from_mins(30);
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Take the programs as they were built last.
+    #[arg(long)]
+    no_build: bool,
     /// Kernels of the matrix. Budgets exist for the default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "6.12")]
     kernel: Vec<String>,
@@ -42,7 +45,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     setup::for_machines()?;
     let entries = kernel::select(&args.kernel)?;
     let kernels = entries.iter().map(kernel::Entry::require).collect::<Result<Vec<_>>>()?;
-    let payload = build::payload()?;
+    let payload = build::payload(args.no_build)?;
     let mut good = true;
     for kernel in &kernels {
         tool::step(&format!("measuring on {}", kernel.description));

@@ -37,8 +37,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds everything and packs it for test machines.
-pub(crate) fn payload() -> Result<Payload> {
+/// Builds everything and packs it for test machines; with `as_built`, packs what was built last.
+pub(crate) fn payload(as_built: bool) -> Result<Payload> {
+    if as_built {
+        return Payload::new(&user::folder());
+    }
     setup::for_build()?;
     bpf::build()?;
     Payload::new(&user::build()?)

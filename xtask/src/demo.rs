@@ -7,6 +7,9 @@ use anyhow::Result;
 /// Arguments of `cargo xtask demo`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Take the programs as they were built last.
+    #[arg(long)]
+    no_build: bool,
     /// Another kernel of the matrix.
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
@@ -18,5 +21,5 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         Some(name) => kernel::named(name)?,
         None => kernel::newest()?,
     };
-    shell::run(&kernel, &build::payload()?, Mode::Demo)
+    shell::run(&kernel, &build::payload(args.no_build)?, Mode::Demo)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod blobs;
 pub(crate) mod console;
+pub(crate) mod excerpt;
 pub(crate) mod folder;
 pub(crate) mod machine;
 pub(crate) mod qemu;

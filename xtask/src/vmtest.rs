@@ -3,6 +3,7 @@
 use crate::initramfs::Payload;
 use crate::kernel::{self, Kernel};
 use crate::protocol::{Event, Mode, Plan, Verdict};
+use crate::vm::excerpt::excerpt;
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
 use crate::vm::stream::Report;
@@ -71,11 +72,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let names = names(&cases()?, &args.filter)?;
     setup::for_machines()?;
     let kernels = kernels(args)?;
-    let payload = if args.no_build {
-        Payload::new(&build::user::folder())?
-    } else {
-        build::payload()?
-    };
+    let payload = build::payload(args.no_build)?;
     if args.shell {
         let kernel = kernels.last().context("no kernel")?;
         return shell::run(kernel, &payload, Mode::Shell);
@@ -175,19 +172,13 @@ fn conclude(kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
                 continue;
             }
         };
-        for outcome in report
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.verdict == Verdict::Failed)
-        {
-            println!("\n{}: {} failed: {}", kernel.name, outcome.name, outcome.detail);
-        }
-        for outcome in report
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.verdict == Verdict::Skipped)
-        {
-            println!("{}: {} skipped: {}", kernel.name, outcome.name, outcome.detail);
+        for outcome in &report.outcomes {
+            let detail = excerpt(&outcome.detail);
+            match outcome.verdict {
+                Verdict::Passed => {}
+                Verdict::Failed => println!("\n{}: {} failed: {detail}", kernel.name, outcome.name),
+                Verdict::Skipped => println!("{}: {} skipped: {detail}", kernel.name, outcome.name),
+            }
         }
         good &= report.count(Verdict::Failed) == 0;
         lines.push(format!("{}: {}", kernel.name, report.line()));

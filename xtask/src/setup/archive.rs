@@ -6,10 +6,11 @@
 use super::deb822::{self, Paragraph};
 use crate::{paths, tool};
 use anyhow::{Context as _, Result, bail};
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{env, fs};
 
 /// Options against hanging when there is no network.
 pub(super) const PATIENCE: [&str; 6] = [
@@ -42,6 +43,8 @@ const FRESH: Duration = Duration::from_hours(12);
 pub(crate) struct Archive {
     /// Folder with sources, lists and state.
     home: PathBuf,
+    /// Held as long as this lives: `apt-get` fails when another one uses the same state.
+    _lock: File,
 }
 
 /// A version of a package.
@@ -60,9 +63,11 @@ pub(crate) struct Package {
 impl Archive {
     /// The archive, with lists that are not old. Fails when they cannot be had.
     pub(crate) fn open() -> Result<Self> {
-        let archive = Self {
-            home: paths::cache()?.join("apt"),
-        };
+        let home = paths::cache()?.join("apt");
+        fs::create_dir_all(&home)?;
+        let lock = File::create(home.join("in-use"))?;
+        lock.lock()?;
+        let archive = Self { home, _lock: lock };
         let stamp = stamp()?;
         let age = fs::metadata(&stamp)
             .and_then(|stamp| stamp.modified())
