@@ -113,6 +113,7 @@ impl Observer {
                 self.pipeline.cache.collect();
                 reconcile::reconcile(&mut self.pipeline, &self.attached)?;
                 reports.tick(&stats, now);
+                sink.flush();
             }
             self.pipeline.count();
         }
