@@ -85,9 +85,13 @@ fn run(config: Config) -> anyhow::Result<()> {
         health,
         run_dir,
         policy_dir,
+        config_dir,
         unknown,
     } = config;
     tracing::info!(version = crate::VERSION, pid = std::process::id(), "Starting tetragon");
+    if let Some(directory) = &config_dir {
+        tracing::info!(directory = %directory.display(), "Loaded config from directory");
+    }
     for place in &unknown {
         tracing::debug!(place, "Not a flag, ignored");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
@@ -19,6 +19,8 @@ use super::{Error, Source, not_yet};
 pub(super) struct Parsed {
     pub(super) flags: Flags,
     pub(super) sources: Sources,
+    /// The directory of `--config-dir`.
+    pub(super) config_dir: Option<PathBuf>,
     /// Names in files that are no flags, with their place.
     pub(super) unknown: Vec<String>,
 }
@@ -75,10 +77,10 @@ pub(super) fn parse(
             None => (None, Source::Default),
         }
     };
-    if let (Some(directory), source) = config_dir
-        && !directory.is_empty()
-    {
-        layers.read_required(Path::new(&directory), &source, environment)?;
+    let (config_dir, source) = config_dir;
+    let config_dir = config_dir.filter(|directory| !directory.is_empty()).map(PathBuf::from);
+    if let Some(directory) = &config_dir {
+        layers.read_required(directory, &source, environment)?;
     }
 
     let mut sources = Sources::default();
@@ -123,6 +125,7 @@ pub(super) fn parse(
     Ok(Outcome::Parsed(Box::new(Parsed {
         flags: Flags::from_matches(&matches)?,
         sources,
+        config_dir,
         unknown,
     })))
 }

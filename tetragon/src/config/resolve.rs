@@ -43,6 +43,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Directory of policies.
     pub policy_dir: PathBuf,
+    /// Directory of configuration that was asked for.
+    pub config_dir: Option<PathBuf>,
     /// Names in configuration files that are no flags, with their place.
     pub unknown: Vec<String>,
 }
@@ -52,6 +54,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
     let Parsed {
         flags,
         sources,
+        config_dir,
         unknown,
     } = parsed;
     let Flags {
@@ -162,6 +165,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         health,
         run_dir,
         policy_dir: tracing_policy_dir,
+        config_dir,
         unknown,
     })
 }

@@ -131,6 +131,7 @@ fn defaults() {
             ),
             run_dir: "/var/run/tetragon",
             policy_dir: "/etc/tetragon/tetragon.tp.d",
+            config_dir: None,
             unknown: [],
         }
     "#]]
