@@ -10,12 +10,12 @@ fn tetragon(arguments: &[&str]) -> Output {
             command.env_remove(name);
         }
     }
-    command.args(arguments).output().unwrap()
+    command.args(arguments).output().expect("the program can be run")
 }
 
 fn check(arguments: &[&str], status: i32, stdout: &str, stderr: &str) {
     let output = tetragon(arguments);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     assert_eq!(
         (
             output.status.code(),
