@@ -9,17 +9,18 @@ use anyhow::{Context as _, Result, bail};
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Options against hanging when there is no network.
 pub(super) const PATIENCE: [&str; 6] = [
     "-o",
-    "Acquire::http::Timeout=20",
+    "Acquire::http::Timeout=15",
     "-o",
-    "Acquire::https::Timeout=20",
+    "Acquire::https::Timeout=15",
     "-o",
-    "Acquire::Retries=2",
+    "Acquire::Retries=1",
 ];
 
 /// Debian's own keys, from package `debian-archive-keyring`.
@@ -61,33 +62,59 @@ pub(crate) struct Package {
 }
 
 impl Archive {
-    /// The archive, with lists that are not old. Fails when they cannot be had.
+    /// The archive, with lists that are not old. Fails when there are none and none can be had.
+    ///
+    /// A release that the mirror no longer has must not hide the others, so it is said but does not fail.
     pub(crate) fn open() -> Result<Self> {
+        /// What the first attempt of this program brought: without network each would take its time.
+        static COMPLAINT: OnceLock<Option<String>> = OnceLock::new();
+
         let home = paths::cache()?.join("apt");
-        fs::create_dir_all(&home)?;
+        for folder in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(home.join(folder))?;
+        }
         let lock = File::create(home.join("in-use"))?;
         lock.lock()?;
         let archive = Self { home, _lock: lock };
-        let stamp = stamp()?;
-        let age = fs::metadata(&stamp)
-            .and_then(|stamp| stamp.modified())
-            .map(|time| time.elapsed().unwrap_or(FRESH));
+        let age = fs::metadata(stamp()?).and_then(|stamp| stamp.modified());
+        let age = age.map(|time| time.elapsed().unwrap_or(FRESH));
         if age.is_ok_and(|age| age < FRESH) {
             return Ok(archive);
         }
+        if COMPLAINT.get().is_none() {
+            let _ = COMPLAINT.set(archive.update()?);
+        }
+        let lists = fs::read_dir(archive.home.join("lists"))?.flatten();
+        if !lists
+            .into_iter()
+            .any(|list| list.file_name().to_string_lossy().contains("_Packages"))
+        {
+            let complaint = COMPLAINT.get().and_then(Option::as_deref).unwrap_or("there are none");
+            bail!("Debian's package lists cannot be read: {complaint}");
+        }
+        Ok(archive)
+    }
+
+    /// Reads the lists; gives the first complaint about one that could not be read.
+    fn update(&self) -> Result<Option<String>> {
         tool::step("reading Debian's package lists");
         if !Path::new(KEYRING).exists() {
             bail!("{KEYRING} is missing (package debian-archive-keyring): Debian's packages cannot be verified");
         }
-        for folder in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(archive.home.join(folder))?;
+        fs::write(self.home.join("sources.list"), sources(&Mirror::of_machine()?))?;
+        let mut command = self.command("apt-get");
+        let output = command
+            .arg("update")
+            .stdin(Stdio::null())
+            .output()
+            .context("start apt-get")?;
+        let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
+        let complaint = complaint(&said);
+        match &complaint {
+            Some(complaint) => tool::step(&format!("not all package lists can be read: {complaint}")),
+            None => fs::write(stamp()?, "")?,
         }
-        fs::write(archive.home.join("sources.list"), sources(&Mirror::of_machine()?))?;
-        archive
-            .apt("apt-get", &["update", "--error-on=any"])
-            .context("Debian's package lists cannot be read")?;
-        fs::write(&stamp, "")?;
-        Ok(archive)
+        Ok(complaint)
     }
 
     /// Names of packages that begin with a prefix, in no order.
@@ -111,7 +138,7 @@ impl Archive {
         fs::create_dir_all(&folder)?;
         let wanted = format!("{}={}", package.name, package.version);
         let mut command = self.command("apt-get");
-        tool::read(command.args(["download", "-qq", &wanted]).current_dir(&folder))?;
+        read(command.args(["download", "-qq", &wanted]).current_dir(&folder))?;
         let file = fs::read_dir(&folder)?
             .next()
             .context("apt-get download left no file")??
@@ -121,7 +148,7 @@ impl Archive {
     }
 
     fn apt(&self, program: &str, args: &[&str]) -> Result<String> {
-        tool::read(self.command(program).args(args))
+        read(self.command(program).args(args))
     }
 
     fn command(&self, program: &str) -> Command {
@@ -148,6 +175,28 @@ impl Archive {
         }
         command
     }
+}
+
+/// Runs one of apt's programs; of a failure only the first complaint is of interest.
+fn read(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("apt is missing: this is not Debian")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!(
+            "{}",
+            complaint(&said).unwrap_or_else(|| tool::tail(&said, 3).to_owned())
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first error in what apt says, else the first warning.
+fn complaint(said: &str) -> Option<String> {
+    let first = |mark: &str| said.lines().find_map(|line| line.strip_prefix(mark));
+    first("E: ").or_else(|| first("W: ")).map(str::to_owned)
 }
 
 /// Makes the next [`Archive::open`] read the lists again.
@@ -253,7 +302,7 @@ fn sources(mirror: &Mirror) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mirror, Package, deb822};
+    use super::{Mirror, Package, complaint, deb822};
     use expect_test::expect;
 
     #[test]
@@ -281,6 +330,13 @@ mod tests {
             bare.map(|mirror| mirror.security).as_deref(),
             Some("http://mirror.example/debian-security")
         );
+    }
+
+    #[test]
+    fn errors_before_warnings() {
+        assert_eq!(complaint("Get:1\nW: w\nE: e\nE: f\n").as_deref(), Some("e"));
+        assert_eq!(complaint("W: w\n").as_deref(), Some("w"));
+        assert_eq!(complaint("Hit:1\n"), None);
     }
 
     #[test]

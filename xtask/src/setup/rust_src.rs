@@ -3,10 +3,10 @@
 use super::archive::Archive;
 use super::checksum;
 use crate::{paths, tool};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Seconds that rustup gets to answer.
 const RUSTUP_SECONDS: &str = "120";
@@ -38,13 +38,18 @@ pub(super) fn ensure() -> Result<()> {
     let cache = paths::cache()?;
     fs::create_dir_all(&cache)?;
     let work = tempfile::tempdir_in(&cache)?;
-    let package = from_archive(&version, work.path())
-        .or_else(|archive| from_folders(&version).map_err(|folders| archive.context(folders)))
-        .map_err(|error| match rustup {
-            Err(rustup) => error.context(rustup),
-            Ok(()) => error,
+    let package = from_archive(&version, work.path()).or_else(|archive| {
+        from_folders(&version).map_err(|folders| {
+            let rustup = rustup.err().map_or_else(
+                || "component added, but not there".to_owned(),
+                |error| error.to_string(),
+            );
+            anyhow!(
+                "sources of Rust {version}'s standard library (rust-src) are not to be had\n\
+                rustup: {rustup}\nDebian's archive: {archive:#}\nXTASK_DEB_PATH: {folders:#}"
+            )
         })
-        .with_context(|| format!("no sources of Rust {version}'s standard library to be had (package rust-src)"))?;
+    })?;
 
     let tree = work.path().join("tree");
     tool::read(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&tree))?;
@@ -87,7 +92,21 @@ fn from_rustup() -> Result<()> {
     if tool::which("rustup").is_none() {
         bail!("there is no rustup");
     }
-    tool::read(Command::new("timeout").args([RUSTUP_SECONDS, "rustup", "component", "add", "rust-src"])).map(drop)
+    let mut command = Command::new("timeout");
+    command.args([RUSTUP_SECONDS, "rustup", "component", "add", "rust-src"]);
+    let output = command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let error = said.lines().find(|line| line.starts_with("error: "));
+        // A chain of causes: what failed, and why in the end.
+        let causes: Vec<&str> = error.unwrap_or("no answer").split(": ").collect();
+        bail!(
+            "{}: {}",
+            causes[..causes.len().min(2)].join(": "),
+            causes[causes.len() - 1]
+        );
+    }
+    Ok(())
 }
 
 fn from_archive(version: &str, folder: &Path) -> Result<PathBuf> {
