@@ -39,7 +39,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "the leader leaves with 3, the last thread with 4, nobody ends the process",
         end::last_thread,
     ),
-    ("spawn", "COUNT PREFIX: processes one after the other", start::spawn),
+    (
+        "spawn",
+        "COUNT PREFIX [BYTES]: processes one after the other",
+        start::spawn,
+    ),
     (
         "spawn-many",
         "COUNT AT_ONCE PREFIX: processes that overlap",

@@ -28,22 +28,25 @@ fn wait(pid: i32) -> Result<()> {
 }
 
 /// Starts process number `index` the quick way and says so.
-fn spawn_one(program: &CString, prefix: &str, index: u32) -> Result<std::process::Child> {
+fn spawn_one(program: &CString, prefix: &str, index: u32, padding: Option<usize>) -> Result<std::process::Child> {
     let name = format!("{prefix}{index}");
+    let padding = padding.map(|bytes| "x".repeat(bytes));
     let child = Command::new(program.to_str()?)
         .arg("noop")
         .arg(&name)
+        .args(padding)
         .spawn()
         .context("spawn")?;
     say::line(&json!({ "pid": child.id(), "name": name }))?;
     Ok(child)
 }
 
-/// `spawn COUNT PREFIX`.
+/// `spawn COUNT PREFIX [BYTES]`: each with a further argument of so many bytes.
 pub fn spawn(arguments: &[CString]) -> Result<()> {
     let (count, prefix, program) = (say::number(arguments, 0)?, say::string(arguments, 1)?, say::own_path()?);
+    let padding = arguments.get(2).map(|_| say::number(arguments, 2)).transpose()?;
     for index in 0..count {
-        spawn_one(&program, prefix, index)?.wait()?;
+        spawn_one(&program, prefix, index, padding)?.wait()?;
     }
     Ok(())
 }
@@ -59,7 +62,7 @@ pub fn spawn_many(arguments: &[CString]) -> Result<()> {
             let mut oldest: std::process::Child = running.pop_front().context("at once: 0")?;
             oldest.wait()?;
         }
-        running.push_back(spawn_one(&program, prefix, index)?);
+        running.push_back(spawn_one(&program, prefix, index, None)?);
     }
     for mut child in running {
         child.wait()?;
@@ -72,7 +75,7 @@ pub fn spawn_until(arguments: &[CString]) -> Result<()> {
     let (file, prefix, program) = (say::string(arguments, 0)?, say::string(arguments, 1)?, say::own_path()?);
     let (mut index, mut left) = (0, 50);
     while left > 0 {
-        spawn_one(&program, prefix, index)?.wait()?;
+        spawn_one(&program, prefix, index, None)?.wait()?;
         index += 1;
         if Path::new(file).exists() {
             left -= 1;
@@ -178,7 +181,7 @@ pub fn reuse_pid(arguments: &[CString]) -> Result<()> {
     std::fs::write(path, limit.to_string()).with_context(|| format!("set {path}"))?;
     let (mut used, mut reused) = (HashSet::new(), 0);
     for index in 0..4 * limit {
-        let mut child = spawn_one(&program, "reuse", index)?;
+        let mut child = spawn_one(&program, "reuse", index, None)?;
         reused += u32::from(!used.insert(child.id()));
         child.wait()?;
         if reused == 3 {
