@@ -69,7 +69,7 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
     errors: usize,
-    dropped: usize,
+    full: bool,
     overflow: Option<Diagnostic>,
 }
 
@@ -102,7 +102,7 @@ impl Diagnostics {
             let last = self.list.len() - 1;
             &mut self.list[last]
         } else {
-            self.dropped += 1;
+            self.full = true;
             self.overflow.insert(diagnostic)
         }
     }
@@ -114,18 +114,18 @@ impl Diagnostics {
 
     /// Whether no more problems are kept, so that looking for more is of no use.
     pub fn is_full(&self) -> bool {
-        self.dropped > 0
+        self.full
     }
 
     /// The problems in the order of the file.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|d| (d.place.line, d.place.column));
-        if self.dropped > 0 {
+        if self.full {
             self.list.push(Diagnostic {
                 severity: Severity::Error,
                 place: Place::default(),
-                message: format!("{} more problems are not shown", self.dropped),
+                message: "more problems are not shown".into(),
                 help: None,
             });
         }

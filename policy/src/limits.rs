@@ -52,7 +52,7 @@ impl Default for Limits {
             filters: 5,
             actions: 3,
             values: 100_000,
-            lists: 1000,
+            lists: 256,
             references: 1_000_000,
             equal: 4096,
             prefix: 255,

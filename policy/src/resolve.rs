@@ -68,6 +68,9 @@ pub fn resolve(
     kernel: &dyn Kernel,
     diagnostics: &mut Diagnostics,
 ) -> Option<Policy> {
+    if diagnostics.is_full() {
+        return None;
+    }
     let errors = diagnostics.errors();
     let mut cx = Context {
         limits,

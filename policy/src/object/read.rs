@@ -63,11 +63,15 @@ impl<T: Value> Value for Vec<T> {
                 .help(format!("each item is {}", T::KIND));
             return Self::new();
         };
-        items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| T::read(item, &path.index(i), diagnostics))
-            .collect()
+        let mut values = Self::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            // Nobody reads the rest: the file is refused.
+            if diagnostics.is_full() {
+                break;
+            }
+            values.push(T::read(item, &path.index(i), diagnostics));
+        }
+        values
     }
 
     fn write(&self) -> Out {
@@ -151,6 +155,9 @@ pub fn fields<'a>(
         return found;
     }
     for (key, value) in node.entries() {
+        if diagnostics.is_full() {
+            return found;
+        }
         let place = Place {
             line: key.line,
             column: key.column,

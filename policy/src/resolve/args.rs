@@ -109,7 +109,7 @@ pub(super) fn draft(written: &spec::Arg, resolve: ResolvePath, source: Source) -
 /// Whether the function has such a parameter, and it can be read.
 fn index(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) {
     let Spanned { value, place } = &written.index;
-    if written.broken {
+    if written.broken || written.arg_type.value == ArgType::Nop {
         return;
     }
     if *value > parameters.max {
@@ -123,12 +123,14 @@ fn index(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>)
     } else if let Some(count) = parameters.count
         && *value >= count
     {
-        let name = parameters.names.first().map_or("it", String::as_str);
-        cx.error(place, format!("`{name}` has no parameter {value}"))
-            .help(match count {
-                0 => "it has none".to_owned(),
-                count => format!("0 to {}", count - 1),
-            });
+        let message = match parameters.names {
+            [name] => format!("`{name}` has no parameter {value}"),
+            _ => format!("not every function of the list has a parameter {value}"),
+        };
+        cx.error(place, message).help(match count {
+            0 => "it has none".to_owned(),
+            count => format!("0 to {}", count - 1),
+        });
     } else if let Some(fields) = parameters.fields
         && *value as usize >= fields.len()
     {

@@ -99,12 +99,9 @@ fn functions(written: &Kprobe, shared: &Shared<'_>, cx: &mut Context<'_>) -> Opt
         Call::One(name) if written.syscall.value => {
             let syscall = Syscall::parse(name);
             if syscall.is_none() {
-                let near = if cx.diagnostics.is_full() {
-                    None
-                } else {
-                    Syscall::nearest(name)
-                };
-                let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                let near = Syscall::nearest(name)
+                    .map(|near| format!("did you mean `{near}`? "))
+                    .unwrap_or_default();
                 cx.error(place, format!("`{}` is no system call", crate::yaml::shorten(name)))
                     .help(format!("{near}a plain function needs `syscall: false`"));
             }

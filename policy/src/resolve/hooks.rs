@@ -44,23 +44,39 @@ impl Draft<'_> {
 
 /// Resolves all hooks, in the order of the sections.
 pub(super) fn resolve(spec: &Spec, shared: &Shared<'_>, cx: &mut Context<'_>) -> Vec<Hook> {
+    let mut hooks = section(&spec.kprobes, cx, |position, written, cx| {
+        functions::function(HookKind::Kprobe, position, written, shared, cx)
+    });
+    hooks.extend(section(&spec.fentries, cx, |position, written, cx| {
+        functions::function(HookKind::Fentry, position, written, shared, cx)
+    }));
+    hooks.extend(section(&spec.tracepoints, cx, |position, written, cx| {
+        tracepoints::tracepoint(position, written, shared, cx)
+    }));
+    hooks.extend(section(&spec.lsmhooks, cx, |position, written, cx| {
+        tracepoints::lsm(position, written, shared, cx)
+    }));
+    hooks.extend(section(&spec.uprobes, cx, |position, written, cx| {
+        uprobes::uprobe(position, written, shared, cx)
+    }));
+    hooks.extend(section(&spec.usdts, cx, |position, written, cx| {
+        uprobes::usdt(position, written, shared, cx)
+    }));
+    hooks
+}
+
+/// Resolves a section, until there are more problems than are kept.
+fn section<'a, 'c, T>(
+    section: &'a [T],
+    cx: &mut Context<'c>,
+    resolve: impl Fn(usize, &'a T, &mut Context<'c>) -> Option<Hook>,
+) -> Vec<Hook> {
     let mut hooks = Vec::new();
-    for (kind, section) in [(HookKind::Kprobe, &spec.kprobes), (HookKind::Fentry, &spec.fentries)] {
-        for (position, kprobe) in section.iter().enumerate() {
-            hooks.extend(functions::function(kind, position, kprobe, shared, cx));
+    for (position, written) in section.iter().enumerate() {
+        if cx.diagnostics.is_full() {
+            break;
         }
-    }
-    for (position, written) in spec.tracepoints.iter().enumerate() {
-        hooks.extend(tracepoints::tracepoint(position, written, shared, cx));
-    }
-    for (position, written) in spec.lsmhooks.iter().enumerate() {
-        hooks.extend(tracepoints::lsm(position, written, shared, cx));
-    }
-    for (position, written) in spec.uprobes.iter().enumerate() {
-        hooks.extend(uprobes::uprobe(position, written, shared, cx));
-    }
-    for (position, written) in spec.usdts.iter().enumerate() {
-        hooks.extend(uprobes::usdt(position, written, shared, cx));
+        hooks.extend(resolve(position, written, cx));
     }
     hooks
 }

@@ -9,6 +9,9 @@ use crate::spec::{List, ListKind, Str};
 use crate::suggest;
 use crate::syscalls::Syscall;
 
+/// Bytes of memory that a pattern may need: names of functions are matched by much simpler ones.
+const PATTERN_MAX: usize = 256 << 10;
+
 /// A list that can be referred to. Without members when something in it is wrong.
 pub(super) struct Named {
     name: String,
@@ -43,7 +46,7 @@ fn members(list: &List, cx: &mut Context<'_>) -> Option<Functions> {
             cx.error(&list.place, "a list of type generated_ftrace needs a pattern");
         }
         (Some(pattern), Some(ListKind::GeneratedFtrace)) => {
-            if let Err(error) = regex::Regex::new(pattern) {
+            if let Err(error) = regex::RegexBuilder::new(pattern).size_limit(PATTERN_MAX).build() {
                 let reason = error.to_string();
                 let reason = reason
                     .lines()
