@@ -1,5 +1,7 @@
 //! Bytes of the kernel as text: what a process was called with, where, and in which environment.
 
+use std::ffi::CStr;
+
 use tetragon_api::v1::EnvVar;
 
 /// Bytes as text; each run of bytes that are not UTF-8 becomes one U+FFFD.
@@ -20,21 +22,33 @@ pub fn lossy(bytes: &[u8]) -> String {
     text
 }
 
+/// Strings that are ended by NUL each; the last one need not be. Nothing is left when `None`.
+#[derive(Clone, Debug)]
+struct Strings<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0.take().filter(|rest| !rest.is_empty())?;
+        // The standard library looks for NUL in whole words; arguments can be long.
+        let string = CStr::from_bytes_until_nul(rest).map_or(rest, CStr::to_bytes);
+        self.0 = rest.get(string.len() + 1..);
+        Some(string)
+    }
+}
+
 /// Arguments as one line: without the first one, joined by spaces, those that have spaces between quotation marks, with
 /// a space in front of them even if nothing precedes. Quotation marks within are left as they are.
 ///
 /// `arguments` are ended by NUL each; the last one need not be.
 pub fn arguments(arguments: &[u8]) -> String {
-    let Some(first_end) = arguments.iter().position(|&byte| byte == 0) else {
+    let mut arguments = Strings(Some(arguments));
+    let (Some(_first), Some(rest)) = (arguments.next(), arguments.0) else {
         return String::new();
     };
-    let rest = &arguments[first_end + 1..];
-    if rest.is_empty() {
-        return String::new();
-    }
-    let rest = rest.strip_suffix(b"\0").unwrap_or(rest);
     let mut line = Vec::with_capacity(rest.len() + 8);
-    for (index, argument) in rest.split(|&byte| byte == 0).enumerate() {
+    for (index, argument) in arguments.enumerate() {
         if argument.contains(&b' ') {
             line.extend_from_slice(b" \"");
             line.extend_from_slice(argument);
@@ -52,12 +66,7 @@ pub fn arguments(arguments: &[u8]) -> String {
 /// Environment variables of the given names, of all names if there are none. `environment` are `NAME=value` strings
 /// ended by NUL each.
 pub fn environment(environment: &[u8], names: &[String]) -> Vec<EnvVar> {
-    let environment = environment.strip_suffix(b"\0").unwrap_or(environment);
-    if environment.is_empty() {
-        return Vec::new();
-    }
-    environment
-        .split(|&byte| byte == 0)
+    Strings(Some(environment))
         .filter_map(|variable| {
             let end = variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());
             let (name, value) = variable.split_at(end);

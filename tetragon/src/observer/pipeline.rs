@@ -113,9 +113,10 @@ impl Pipeline {
         let process = self.builder.exec(record, &parts, self.clock);
         let slot = self.cache.insert(key, parent, process);
         if replaces && let Some(previous) = self.cache.find(head.previous) {
-            self.cache.end(previous);
-            if head.flags & exec_flag::CLONE != 0 {
-                self.cache.forget(previous);
+            if head.flags & exec_flag::CLONE == 0 {
+                self.cache.end(previous);
+            } else {
+                self.cache.give_way(previous);
             }
         }
         let properties = if self.builder.process_cred {

@@ -60,11 +60,10 @@ impl Observer {
         let raw = record_raw()?;
         let mut attached = start::attach(&options, &counters)?;
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
-        let root = options.procfs.clone();
         let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
         let mut backlog = Vec::new();
         let Attached { ring, maps, procfs, .. } = &mut attached;
-        let running = seed::seed(procfs, &root, maps.get("execve_map")?, &mut pipeline, || {
+        let running = seed::seed(procfs, maps.get("execve_map")?, &mut pipeline, || {
             ring.consume(usize::MAX, |record| {
                 backlog.extend_from_slice(&(record.len() as u32).to_le_bytes());
                 backlog.extend_from_slice(record);

@@ -4,7 +4,7 @@
 //! newer; and whether it still lives is looked up after the insertion, so that one that exits in between either leaves
 //! an exit record behind or is taken out again.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use ebpf_abi::map::{ProcessEntry, ProcessKey, entry_flag};
 use ebpf_loader::{Map, Update};
@@ -22,7 +22,6 @@ const EXISTS: i32 = 17;
 /// and then, as the ring fills meanwhile.
 pub(super) fn seed(
     procfs: &Procfs,
-    root: &Path,
     map: &Map,
     pipeline: &mut Pipeline,
     mut drain: impl FnMut() -> Result<(), Error>,
@@ -38,7 +37,7 @@ pub(super) fn seed(
     pipeline.cache.insert(ProcessKey::KERNEL, ProcessKey::KERNEL, process);
 
     let failed = |error| Error::Procfs {
-        path: root.to_owned(),
+        path: procfs.root().to_owned(),
         error,
     };
     let mut processes = Vec::new();

@@ -29,11 +29,15 @@ pub(super) fn run(
     config: &Config,
     types: &Path,
 ) -> Result<(), Error> {
+    let own = procfs.own_pid().map_err(|error| Error::Procfs {
+        path: procfs.root().to_owned(),
+        error,
+    })?;
     exec.test_run(&[0; 3])?;
     let mut mismatches = None;
     ring.consume(usize::MAX, |bytes| {
         if let Ok(Record::Exec(exec)) = record::decode(bytes) {
-            mismatches = Some(compare(&exec, procfs, config));
+            mismatches = Some(compare(&exec, procfs, own, config));
         }
     })?;
     // It has noted this process as a new image under the pid that it read, right or wrong.
@@ -52,9 +56,9 @@ pub(super) fn run(
 }
 
 /// What the record and `/proc` disagree on.
-fn compare(record: &record::Exec<'_>, procfs: &Procfs, config: &Config) -> Vec<String> {
+fn compare(record: &record::Exec<'_>, procfs: &Procfs, own: u32, config: &Config) -> Vec<String> {
     let mut differences = Differences::default();
-    let Some(own) = procfs.own_pid().ok().and_then(|pid| procfs.read(pid)) else {
+    let Some(own) = procfs.read(own) else {
         return vec![format!("no process {}", record.head.process.pid)];
     };
     let head = &record.head;

@@ -1,11 +1,14 @@
 //! The cache itself: a table of images and an index by identity.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use ebpf_abi::map::ProcessKey;
 use tetragon_api::v1::Process;
 
-use super::dead::Dead;
+use super::{
+    dead::{Dead, Death},
+    hash::KeyHasher,
+};
 
 /// Smallest capacity.
 const SMALLEST: usize = 16;
@@ -20,7 +23,7 @@ pub struct Cache {
     capacity: usize,
     /// Whether an ended image keeps its parent as long as it has children itself: then chains stay whole.
     chains: bool,
-    index: HashMap<ProcessKey, Slot>,
+    index: HashMap<ProcessKey, Slot, BuildHasherDefault<KeyHasher>>,
     images: Vec<Option<Image>>,
     free: Vec<Slot>,
     dead: Dead,
@@ -40,8 +43,8 @@ struct Image {
     holds_parent: bool,
     /// Asked for since the hand last passed.
     used: bool,
-    /// Round of garbage collection in which it was put among the dead, if it is one of them.
-    died: Option<u64>,
+    /// Its number among the dead, if it is one of them.
+    died: Option<Death>,
 }
 
 impl Image {
@@ -56,7 +59,7 @@ impl Cache {
         Self {
             capacity: capacity.max(SMALLEST),
             chains,
-            index: HashMap::new(),
+            index: HashMap::default(),
             images: Vec::new(),
             free: Vec::new(),
             dead: Dead::default(),
@@ -142,11 +145,13 @@ impl Cache {
         }
     }
 
-    /// Drops `slot` at once if it has ended and nobody refers to it: for an image that gave way to another before
-    /// anything could happen in it.
-    pub fn forget(&mut self, slot: Slot) {
-        if self.image(slot).is_some_and(|image| image.references() == 0) {
+    /// Notes that `slot` gave way to another image before anything could happen in it: it is dropped at once unless it
+    /// has children.
+    pub fn give_way(&mut self, slot: Slot) {
+        if self.image(slot).is_some_and(|image| image.children == 0) {
             self.remove(slot);
+        } else {
+            self.end(slot);
         }
     }
 
@@ -216,17 +221,17 @@ impl Cache {
 
     /// Nobody refers to `slot` any more.
     fn die(&mut self, slot: Slot) {
-        let round = self.dead.push(slot);
+        let death = self.dead.push(slot);
         if let Some(image) = self.image_mut(slot) {
-            image.died = Some(round);
+            image.died = Some(death);
         }
         if let Some((slot, died)) = self.dead.surplus() {
             self.bury(slot, died);
         }
     }
 
-    /// Drops `slot` if it has been dead since round `died`; whether it was.
-    fn bury(&mut self, slot: Slot, died: u64) -> bool {
+    /// Drops the image in `slot` if it is the one that died `died`; whether it was.
+    fn bury(&mut self, slot: Slot, died: Death) -> bool {
         let dead = self.image(slot).is_some_and(|image| image.died == Some(died));
         if dead {
             self.remove(slot);

@@ -7,30 +7,36 @@ use super::cache::Slot;
 /// Ended images that are kept at most: late events of a process come soon, and memory is for the living.
 const KEPT: usize = 1_024;
 
-/// Queue of what garbage collection takes next. An image that comes back to life stays in the queue; whether it is still
-/// dead is for the cache to say.
+/// Names one death. An image that came back to life, or another one in its place, is not the one that died it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Death(u64);
+
+/// Queue of what garbage collection takes next. Whether an image is still dead is for the cache to say.
 #[derive(Debug, Default)]
 pub(super) struct Dead {
     /// With the round in which each died.
-    queue: VecDeque<(Slot, u64)>,
+    queue: VecDeque<(Slot, Death, u64)>,
+    deaths: u64,
     round: u64,
 }
 
 impl Dead {
-    /// Adds `slot`; returns the round it died in.
-    pub(super) fn push(&mut self, slot: Slot) -> u64 {
-        self.queue.push_back((slot, self.round));
-        self.round
+    /// Adds `slot`.
+    pub(super) fn push(&mut self, slot: Slot) -> Death {
+        self.deaths += 1;
+        let death = Death(self.deaths);
+        self.queue.push_back((slot, death, self.round));
+        death
     }
 
     /// The oldest, if there are more than are kept.
-    pub(super) fn surplus(&mut self) -> Option<(Slot, u64)> {
+    pub(super) fn surplus(&mut self) -> Option<(Slot, Death)> {
         if self.queue.len() > KEPT { self.oldest() } else { None }
     }
 
     /// The oldest.
-    pub(super) fn oldest(&mut self) -> Option<(Slot, u64)> {
-        self.queue.pop_front()
+    pub(super) fn oldest(&mut self) -> Option<(Slot, Death)> {
+        self.queue.pop_front().map(|(slot, death, _)| (slot, death))
     }
 
     /// Begins a new round.
@@ -39,8 +45,8 @@ impl Dead {
     }
 
     /// The oldest, if it has seen a whole round.
-    pub(super) fn ripe(&mut self) -> Option<(Slot, u64)> {
-        let &(_, died) = self.queue.front()?;
+    pub(super) fn ripe(&mut self) -> Option<(Slot, Death)> {
+        let &(_, _, died) = self.queue.front()?;
         if died + 2 <= self.round { self.oldest() } else { None }
     }
 }

@@ -9,6 +9,7 @@
 
 mod cache;
 mod dead;
+mod hash;
 
 pub use cache::{Cache, Slot};
 

@@ -86,8 +86,7 @@ fn an_image_that_gave_way_is_forgotten_unless_it_has_children() {
         if children {
             insert(&mut cache, 6, 5);
         }
-        cache.end(slot);
-        cache.forget(slot);
+        cache.give_way(slot);
         assert_eq!(cache.find(key(5)).is_some(), children);
     }
 }
@@ -111,8 +110,26 @@ fn few_dead_are_kept() {
     for pid in 1..=10_000 {
         let slot = insert(&mut cache, pid, 0);
         cache.end(slot);
+        assert!(cache.find(key(pid)).is_some());
     }
     assert_eq!((cache.len(), cache.evicted()), (1_024, 0));
+}
+
+/// Slots are used again and again, also by images that died and were dropped before their turn came.
+#[test]
+fn an_ended_image_is_there_for_its_own_exit_event() {
+    let mut cache = Cache::new(100_000, false);
+    for pid in (1..=20_000).step_by(2) {
+        let first = insert(&mut cache, pid, 0);
+        if pid % 3 == 0 {
+            cache.end(first);
+        }
+        cache.give_way(first);
+        assert_eq!(cache.find(key(pid)), None);
+        let second = insert(&mut cache, pid + 1, 0);
+        cache.end(second);
+        assert!(cache.find(key(pid + 1)).is_some(), "{pid}");
+    }
 }
 
 proptest! {

@@ -38,6 +38,11 @@ impl Procfs {
         }
     }
 
+    /// Where it is mounted.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The file `path` of process `pid`.
     pub fn file(&self, pid: u32, path: &str) -> PathBuf {
         self.root.join(pid.to_string()).join(path)
