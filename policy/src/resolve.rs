@@ -30,7 +30,7 @@ use std::collections::HashSet;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
 use crate::limits::Limits;
-use crate::model::Policy;
+use crate::model::{Action, Hook, Policy};
 use crate::parse::parse_into;
 use crate::place::Place;
 use crate::spec::{Document, Kind};
@@ -115,6 +115,7 @@ pub fn resolve(
     if document.broken || cx.diagnostics.errors() > errors {
         return None;
     }
+    useless(document, &hooks, &mut cx);
     Some(Policy {
         name: document.metadata.name.value.clone(),
         namespace: document
@@ -129,6 +130,24 @@ pub fn resolve(
         workload,
         nodes: spec.node_selector.clone(),
     })
+}
+
+/// Warns of what is there and does nothing.
+fn useless(document: &Document, hooks: &[Hook], cx: &mut Context<'_>) {
+    let spec = &document.spec;
+    if hooks.is_empty() && !spec.loader.value {
+        cx.warning(&spec.place, "the policy observes nothing: it has no hooks");
+    }
+    let notifies = |action: &Action| matches!(action, Action::NotifyEnforcer { .. });
+    let mut selectors = hooks.iter().flat_map(|hook| &hook.selectors);
+    if let Some(enforcer) = spec.enforcers.first()
+        && !selectors.any(|selector| selector.actions.iter().chain(&selector.return_actions).any(notifies))
+    {
+        cx.warning(
+            &enforcer.place,
+            "the enforcer stops nothing: no action is NotifyEnforcer",
+        );
+    }
 }
 
 /// What every rule may need.

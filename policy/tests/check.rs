@@ -16,7 +16,9 @@ use policy::yaml::Budget;
 fn names() {
     let named = |name: &str, expected| {
         policy(
-            &format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {name}}}\nspec: {{}}"),
+            &format!(
+                "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {name}}}\nspec: {{loader: true}}"
+            ),
             expected,
         );
     };
@@ -74,20 +76,25 @@ fn namespaces() {
     document(
         "TracingPolicyNamespaced",
         "",
-        "{}",
+        "{loader: true}",
         expect!["metadata.namespace: missing: a TracingPolicyNamespaced is for the pods of one namespace"],
     );
-    document("TracingPolicyNamespaced", ", namespace: web", "{}", expect![""]);
+    document(
+        "TracingPolicyNamespaced",
+        ", namespace: web",
+        "{loader: true}",
+        expect![""],
+    );
     document(
         "TracingPolicyNamespaced",
         ", namespace: we.b",
-        "{}",
+        "{loader: true}",
         expect!["metadata.namespace: no name of a namespace (at most 63 lower-case letters, digits and `-`)"],
     );
     document(
         "TracingPolicyNamespaced",
         ", namespace: Web",
-        "{}",
+        "{loader: true}",
         expect![
             "metadata.namespace: `Web` is no name of an object (lower-case letters, digits, `-` and `.`, with a letter or digit at both ends of each part between dots)"
         ],
@@ -95,7 +102,7 @@ fn namespaces() {
     document(
         "TracingPolicy",
         ", namespace: web",
-        "{}",
+        "{loader: true}",
         expect![
             "metadata.namespace: a TracingPolicy is for the whole machine: it has no namespace (write kind: TracingPolicyNamespaced)"
         ],
@@ -103,7 +110,7 @@ fn namespaces() {
     document(
         "TracingPolicyNamespaced",
         ", namespace: web",
-        "{hostSelector: {}}",
+        "{loader: true, hostSelector: {}}",
         expect!["spec.hostSelector: a namespaced policy is for pods: it cannot have a hostSelector"],
     );
     document(
@@ -118,7 +125,7 @@ fn namespaces() {
 
 #[test]
 fn two_policies_of_one_name() {
-    let one = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec: {}\n";
+    let one = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec: {loader: true}\n";
     policy(
         &format!("{one}---\n{one}"),
         expect!["metadata.name: the file has another policy of the name `p`"],
@@ -253,7 +260,10 @@ fn options() {
 
 #[test]
 fn enforcers() {
-    spec("enforcers: [{calls: [sys_dup, security_file_open]}]", expect![""]);
+    spec(
+        "enforcers: [{calls: [sys_dup, security_file_open]}]",
+        expect!["warning: spec.enforcers[0]: the enforcer stops nothing: no action is NotifyEnforcer"],
+    );
     spec(
         "enforcers: [{calls: [sys_dup]}, {calls: [sys_dup2]}]",
         expect!["spec.enforcers[1]: 2 enforcers (at most 1)"],
@@ -540,6 +550,43 @@ fn references_to_much() {
             names.join(", ")
         ),
         expect![""],
+    );
+}
+
+#[test]
+fn what_does_nothing() {
+    let head = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\n";
+    policy(
+        &format!("{head}spec: {{}}"),
+        expect!["warning: spec: the policy observes nothing: it has no hooks"],
+    );
+    spec(
+        "kprobes: [{call: sys_read}]\nenforcers: [{calls: [sys_read]}]",
+        expect!["warning: spec.enforcers[0]: the enforcer stops nothing: no action is NotifyEnforcer"],
+    );
+    kprobe(
+        "call: sys_read\nselectors: [{}, {matchPIDs: [{operator: In, values: [1]}]}]",
+        expect!["warning: spec.kprobes[0].selectors[1]: never reached: selectors[0] before it always passes"],
+    );
+    kprobe(
+        "call: sys_read\nselectors: [{matchActions: [{action: NoPost}]}, {}]",
+        expect!["warning: spec.kprobes[0].selectors[1]: never reached: selectors[0] before it always passes"],
+    );
+    kprobe(
+        "call: sys_read\nselectors: [{matchPIDs: [{operator: In, values: [1]}]}, {}]",
+        expect![""],
+    );
+    kprobe(
+        "call: sys_read\nreturn: true\nreturnArg: {index: 0, type: int}\n\
+         selectors: [{}, {matchReturnArgs: [{index: 0, operator: LT, values: [0]}]}]",
+        expect![""],
+    );
+    kprobe(
+        "call: sys_read\nargs: [{index: 1, type: char_buf, returnCopy: true}]\n\
+         selectors: [{matchArgs: [{index: 1, operator: Prefix, values: [a]}]}]",
+        expect![
+            "spec.kprobes[0].selectors[0].matchArgs[0].index: the argument is read when the function returns, and the filter is decided before"
+        ],
     );
 }
 

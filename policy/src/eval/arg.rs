@@ -113,7 +113,8 @@ fn int(operator: IntOperator, values: &[IntRange], number: i128) -> bool {
 }
 
 fn bytes_fit(operator: BytesOperator, values: &[Vec<u8>], bytes: &[u8]) -> bool {
-    let contains = |bytes: &[u8], value: &[u8]| bytes.windows(value.len().max(1)).any(|window| window == value);
+    let contains =
+        |bytes: &[u8], value: &[u8]| value.is_empty() || bytes.windows(value.len()).any(|window| window == value);
     values.iter().any(|value| match operator {
         BytesOperator::Equal => bytes == value,
         BytesOperator::Prefix => bytes.starts_with(value),

@@ -27,6 +27,13 @@ pub struct Selector {
     pub return_actions: Vec<Action>,
 }
 
+impl Selector {
+    /// Whether it passes for every call.
+    pub fn always_passes(&self) -> bool {
+        self.workload.is_everything() && self.process.is_empty() && self.args.is_empty() && self.data.is_empty()
+    }
+}
+
 /// A condition on an argument, a piece of data or a returned value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArgFilter {
@@ -60,11 +67,12 @@ impl Workload {
     /// The condition, if there is one.
     pub fn reason(&self) -> Option<&'static str> {
         let Self { pods, containers, host } = self;
-        // Selectors that are all `{}` mean everything; one on pods without the host leaves out the host.
         let empty = |selector: &Option<LabelSelector>| selector.as_ref().is_none_or(LabelSelector::is_empty);
+        // All pods, and the host as well.
+        let everything = *host && pods.is_some() && empty(pods) && empty(containers);
         match (pods, containers) {
+            _ if everything => None,
             (None, None) if !host => None,
-            (Some(_), Some(_)) if *host && empty(pods) && empty(containers) => None,
             (Some(_), _) => Some("podSelector needs the pods of the machine"),
             (None, Some(_)) => Some("containerSelector needs the containers of the machine"),
             (None, None) => Some("hostSelector needs the pods of the machine"),

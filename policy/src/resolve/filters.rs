@@ -100,6 +100,13 @@ fn one(filter: &spec::ArgFilter, set: &Set<'_>, shared: &Shared<'_>, cx: &mut Co
     }
     let position = position(filter, set, cx)?;
     let arg = &set.args[position];
+    if arg.return_copy {
+        let place = filter.index.as_ref().map_or(&filter.place, |index| &index.place);
+        cx.error(
+            place,
+            "the argument is read when the function returns, and the filter is decided before",
+        );
+    }
     check_operator(filter, arg, cx)?;
     let gained = filter.operator.value == Operator::CapabilitiesGained;
     let test = if gained {

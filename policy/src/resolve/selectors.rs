@@ -17,10 +17,33 @@ pub(super) fn resolve(
         selectors.iter().map(|selector| &selector.place),
         "selectors",
     );
-    selectors
+    let resolved: Vec<Selector> = selectors
         .iter()
         .map(|selector| one(selector, draft, shared, cx))
-        .collect()
+        .collect();
+    unreachable(selectors, &resolved, cx);
+    resolved
+}
+
+/// Warns of a selector behind one that always passes.
+fn unreachable(written: &[spec::Selector], resolved: &[Selector], cx: &mut Context<'_>) {
+    let Some(first) = resolved.iter().position(Selector::always_passes) else {
+        return;
+    };
+    // A filter that was left out because it is wrong is not there to fail.
+    if written[..=first].iter().any(|selector| selector.broken) || cx.diagnostics.errors() > 0 {
+        return;
+    }
+    // The selectors behind it still decide on returned values.
+    let decides_on_return = |selector: &Selector| !selector.return_args.is_empty();
+    if let Some(next) = written.get(first + 1)
+        && !resolved[first + 1..].iter().any(decides_on_return)
+    {
+        cx.warning(
+            &next.place,
+            format!("never reached: selectors[{first}] before it always passes"),
+        );
+    }
 }
 
 fn one(written: &spec::Selector, draft: &Draft<'_>, shared: &Shared<'_>, cx: &mut Context<'_>) -> Selector {

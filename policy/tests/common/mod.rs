@@ -37,7 +37,7 @@ fn indented(body: &str) -> String {
 /// A policy with this `spec`.
 pub(crate) fn document(body: &str) -> String {
     let body = indented(body);
-    format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata:\n  name: p\nspec:\n  loader: false\n{body}")
+    format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata:\n  name: p\nspec:\n  loader: true\n{body}")
 }
 
 /// The diagnostics of a policy with this `spec`.
