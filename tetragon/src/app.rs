@@ -202,7 +202,7 @@ fn serve(options: server::Options, hub: &Arc<Hub>) -> anyhow::Result<Serving> {
     for address in &addresses {
         tracing::info!(%address, "Starting gRPC server");
         if matches!(address, Address::Tcp(..)) {
-            tracing::warn!(%address, "The gRPC API is open to everyone who can connect to this address");
+            tracing::warn!(%address, "The gRPC API has no TLS yet: it is open to everyone who can connect to this address");
         }
     }
     let routes = Routes::to(Api {

@@ -74,11 +74,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         tracing_policy_dir,
     } = general;
     let node_name = node_name(environment);
-    // Nobody has to have the default one; one that was asked for must be there.
-    let bpf_lib = Some(PathBuf::from(bpf_lib)).filter(|path| match sources.of("bpf-lib") {
-        Source::Default => environment.files(path).is_ok(),
-        _ => *path != Path::new(""),
-    });
+    let bpf_lib = bpf_lib_folder(&bpf_lib, &sources, environment)?;
     let captured = captured(&events, &sources)?;
     let ancestors = captured.ancestors.contains(&EventType::ProcessExec);
     let run_dir = PathBuf::from(crate::RUN_DIR);
@@ -168,6 +164,19 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         config_dir,
         unknown,
     })
+}
+
+/// The folder of `--bpf-lib`. Nobody has to have the default one, and packages of Tetragon name theirs in drop-ins that
+/// outlive it; one that was typed must be there.
+fn bpf_lib_folder(folder: &str, sources: &Sources, environment: &dyn Environment) -> Result<Option<PathBuf>, Error> {
+    let folder = PathBuf::from(folder);
+    match environment.files(&folder) {
+        Ok(_) => Ok(Some(folder)),
+        Err(error) if sources.of("bpf-lib") == Source::CommandLine && folder != Path::new("") => {
+            Err(sources.error("bpf-lib", format!("read {}: {error}", folder.display())))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// Name of this node, as Tetragon finds it.

@@ -309,6 +309,7 @@ fn values_that_are_wrong() {
         &["--enable-ancestors=base,all"],
         &["--tracing-policy-dir=policies"],
         &["--config-dir=/nowhere"],
+        &["--bpf-lib=/nowhere"],
     ]
     .into_iter()
     .map(|arguments| (arguments, Fake::default()))
@@ -316,39 +317,40 @@ fn values_that_are_wrong() {
     errors(
         &typed,
         &expect![[r#"
-        unexpected argument '--nonsense' found
-        unexpected argument '--export-filenam' found; tip: a similar argument exists: '--export-filename'
-        unexpected argument 'word' found
-        a value is required for '--cluster-name <CLUSTER_NAME>' but none was supplied
-        --process-cache-size: "many": give a whole number from 16 to 16777216
-        --process-cache-gc-interval: give a duration above zero
-        --event-queue-size: "0": give a whole number from 1 to 16777216
-        --enable-process-cred: "maybe": give true or false
-        --export-rate-limit: "x": give a whole number, or -1 for any number of events
-        --export-file-perm: "rw": give permissions in octal, such as 600 or 0640
-        --export-file-rotation-interval: "-1s": give a duration such as 30s, 1m30s or 500ms
-        --export-allowlist: EOF while parsing an object at line 1 column 1
-        --export-allowlist: unknown field `colour` in Filter at line 1 column 9
-        --export-denylist: filter: binary_regex: pattern "(": unclosed group
-        --export-denylist: pid_set needs --enable-pid-set-filter
-        --export-allowlist: filter: capabilities: events have none, start the agent with --enable-process-cred
-        --field-filters: field filter: no event type that it applies to has a field "colour"
-        --redaction-filters: redact: pattern "(": unclosed group
-        --log-level: "loud": give trace, debug, info, warn, error, fatal or panic
-        --log-format: "xml": give text, text-ts, json or json-ts
-        --server-address: "unix://x": give an absolute path behind unix://
-        --health-server-address: "6789": give [host]:port, or nothing
-        --rb-size: "1T": give a number of bytes, such as 65536, 64K or 1M
-        --rb-size-total: give only one of --rb-size and --rb-size-total
-        --rb-size: 4294967296 bytes for 4 CPUs are too many, give less than 1G for all together
-        --execve-map-size: "1": an entry takes 108 bytes, give from 108 to 1G
-        --execve-map-size: give only one of --execve-map-entries and --execve-map-size
-        --username-metadata: "windows": give disabled or unix
-        --enable-ancestors: the others need base, give base as well
-        --enable-ancestors: "all": give some of base, kprobe, tracepoint, loader, uprobe, lsm, usdt
-        --tracing-policy-dir: give an absolute path
-        --config-dir: read /nowhere: entity not found
-    "#]],
+            unexpected argument '--nonsense' found
+            unexpected argument '--export-filenam' found; tip: a similar argument exists: '--export-filename'
+            unexpected argument 'word' found
+            a value is required for '--cluster-name <CLUSTER_NAME>' but none was supplied
+            --process-cache-size: "many": give a whole number from 16 to 16777216
+            --process-cache-gc-interval: give a duration above zero
+            --event-queue-size: "0": give a whole number from 1 to 16777216
+            --enable-process-cred: "maybe": give true or false
+            --export-rate-limit: "x": give a whole number, or -1 for any number of events
+            --export-file-perm: "rw": give permissions in octal, such as 600 or 0640
+            --export-file-rotation-interval: "-1s": give a duration such as 30s, 1m30s or 500ms
+            --export-allowlist: EOF while parsing an object at line 1 column 1
+            --export-allowlist: unknown field `colour` in Filter at line 1 column 9
+            --export-denylist: filter: binary_regex: pattern "(": unclosed group
+            --export-denylist: pid_set needs --enable-pid-set-filter
+            --export-allowlist: filter: capabilities: events have none, start the agent with --enable-process-cred
+            --field-filters: field filter: no event type that it applies to has a field "colour"
+            --redaction-filters: redact: pattern "(": unclosed group
+            --log-level: "loud": give trace, debug, info, warn, error, fatal or panic
+            --log-format: "xml": give text, text-ts, json or json-ts
+            --server-address: "unix://x": give an absolute path behind unix://
+            --health-server-address: "6789": give [host]:port, or nothing
+            --rb-size: "1T": give a number of bytes, such as 65536, 64K or 1M
+            --rb-size-total: give only one of --rb-size and --rb-size-total
+            --rb-size: 4294967296 bytes for 4 CPUs are too many, give less than 1G for all together
+            --execve-map-size: "1": an entry takes 108 bytes, give from 108 to 1G
+            --execve-map-size: give only one of --execve-map-entries and --execve-map-size
+            --username-metadata: "windows": give disabled or unix
+            --enable-ancestors: the others need base, give base as well
+            --enable-ancestors: "all": give some of base, kprobe, tracepoint, loader, uprobe, lsm, usdt
+            --tracing-policy-dir: give an absolute path
+            --config-dir: read /nowhere: entity not found
+            --bpf-lib: read /nowhere: entity not found
+        "#]],
     );
 }
 
