@@ -116,3 +116,14 @@ impl Policy {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_go_between_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<Policy>();
+    }
+}

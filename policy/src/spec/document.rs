@@ -3,6 +3,7 @@
 use super::{Enforcer, Kprobe, LabelSelector, List, Lsm, Selector, Setting, Str, Tracepoint, Uprobe, Usdt};
 use crate::diagnostic::Diagnostics;
 use crate::object::{Entries, Value, keywords, object};
+use crate::parse::API_VERSION;
 use crate::place::{Path, Spanned};
 use crate::yaml::{Node, Out};
 
@@ -104,6 +105,16 @@ object! {
     }
 }
 
+impl Document {
+    /// A policy of this name that asks for nothing yet, to be filled in and [printed](crate::parse::print).
+    pub fn new(name: &str) -> Self {
+        let mut document = Self::default();
+        document.api_version.value = API_VERSION.into();
+        document.metadata.name.value = name.into();
+        document
+    }
+}
+
 /// A field that others keep in the object. It is accepted, not read and not printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ignored;
@@ -117,5 +128,33 @@ impl Value for Ignored {
 
     fn write(&self) -> Out {
         Out::Plain("null".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::parse::print;
+    use crate::spec::Kprobe;
+
+    #[test]
+    fn a_policy_can_be_made_without_a_file() {
+        let mut document = Document::new("reads");
+        document.spec.kprobes.push(Kprobe {
+            call: Spanned::nowhere("sys_read".into()),
+            ..Kprobe::default()
+        });
+        expect![[r"
+            apiVersion: cilium.io/v1alpha1
+            kind: TracingPolicy
+            metadata:
+              name: reads
+            spec:
+              kprobes:
+              - call: sys_read
+        "]]
+        .assert_eq(&print(&document));
     }
 }
