@@ -20,6 +20,7 @@ pub use process::{
 pub use selector::{ArgFilter, Selector, Workload};
 pub use test::{BytesOperator, IntOperator, IntRange, Network, Side, Test};
 
+use crate::arg_type::ArgType;
 use crate::spec::LabelSelector;
 use crate::syscalls::Syscall;
 
@@ -102,6 +103,16 @@ impl Policy {
                 .flat_map(|hook| &hook.selectors)
                 .find_map(|selector| selector.workload.reason())
         })
+    }
+
+    /// An argument whose type nobody knows: it is `auto`, or what its way leads to, and no kernel was asked. A policy that
+    /// has one cannot be loaded.
+    pub fn unknown_type(&self) -> Option<&Arg> {
+        let args = self.hooks.iter().flat_map(|hook| {
+            let returned = hook.returns.as_ref().map(|returns| &returns.arg);
+            hook.args.iter().chain(&hook.data).chain(returned)
+        });
+        args.into_iter().find(|arg| arg.arg_type == ArgType::Auto)
     }
 
     /// Whether any action changes what a process does. A policy without is always only monitoring.

@@ -1,8 +1,8 @@
 //! Objects, fields and names, each declared once.
 //!
-//! [`object!`] declares a mapping of the file: the Rust struct, and the table of its fields with name, default and
+//! `object!` declares a mapping of the file: the Rust struct, and the table of its fields with name, default and
 //! meaning. Reading, printing, unknown fields, near names and generated documentation all come from that one table.
-//! [`keywords!`] does the same for a closed set of names.
+//! `keywords!` does the same for a closed set of names.
 
 mod macros;
 mod read;

@@ -213,3 +213,38 @@ fn anchors_and_merges() {
     "#]]
     .assert_eq(&print(&documents[0]));
 }
+
+#[test]
+fn nothing_in_a_list() {
+    spec(
+        "  kprobes:\n  - call: f\n    tags: [~, null]\n  -\n  podSelector: {matchLabels: {a: }}\n",
+        expect![[r#"
+            8:12: spec.kprobes[0].tags[0]: expected text, found nothing
+            8:15: spec.kprobes[0].tags[1]: expected text, found nothing
+            9:4: spec.kprobes[1]: expected a mapping, found nothing (it describes a kprobe)
+            10:32: spec.podSelector.matchLabels.a: expected text, found nothing"#]],
+    );
+    spec(
+        "  kprobes:\n  - call: sys_read\n    selectors:\n    args: ~\n    message: null\n",
+        expect![""],
+    );
+}
+
+#[test]
+fn files_of_other_systems() {
+    let text = format!("\u{feff}{HEAD}spec:\n  loader: true\n").replace('\n', "\r\n");
+    check(&text, expect![""]);
+    check(
+        "a:\n\tb: c",
+        expect!["2:2: not YAML: tabs disallowed within this context (block indentation)"],
+    );
+    check(
+        "spec: {{.Pid}}",
+        expect![[r#"
+        1:1: apiVersion: missing: a policy needs it (text)
+        1:1: kind: missing: a policy needs it (a kind of policy)
+        1:1: metadata: missing: a policy needs it (metadata)
+        1:8: a key must be text
+        1:8: spec.: unknown field of spec (allowed: kprobes, fentries, tracepoints, uprobes, usdts, lsmhooks, loader, lists, enforcers, options, selectorsMacros, podSelector, containerSelector, hostSelector, nodeSelector)"#]],
+    );
+}

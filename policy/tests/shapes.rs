@@ -81,6 +81,16 @@ fn some_need_workloads_and_some_enforce() {
 }
 
 #[test]
+fn types_that_only_a_kernel_knows() {
+    let unknown: Vec<Policy> = shapes()
+        .into_iter()
+        .filter(|policy| policy.unknown_type().is_some())
+        .collect();
+    assert_eq!(unknown.len(), 1);
+    assert_eq!(unknown[0].name, "lists-of-every-kind");
+}
+
+#[test]
 fn lists_become_what_they_hold() {
     let policy = shape("lists-of-every-kind");
     let functions: Vec<&Functions> = policy

@@ -14,8 +14,8 @@ impl<T: Leaf> Value for Spanned<T> {
     fn read(node: &Node, path: &Path, diagnostics: &mut Diagnostics) -> Self {
         let place = node.place(path.clone());
         let result = match &node.kind {
-            NodeKind::Scalar { text, plain } => T::parse(text, *plain),
-            NodeKind::Sequence(_) | NodeKind::Mapping { .. } => Err(Wrong::Kind),
+            NodeKind::Scalar { text, plain } if !node.is_null() => T::parse(text, *plain),
+            NodeKind::Scalar { .. } | NodeKind::Sequence(_) | NodeKind::Mapping { .. } => Err(Wrong::Kind),
         };
         let value = result.unwrap_or_else(|wrong| {
             match wrong {

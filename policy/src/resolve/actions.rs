@@ -48,6 +48,7 @@ fn one(
         return None;
     }
     unused(written, cx);
+    override_::check(written, cx);
     Some(match kind {
         ActionKind::Post => Action::Post(post::post(written, draft, cx)),
         ActionKind::NoPost => Action::NoPost,

@@ -19,17 +19,8 @@ pub(super) fn resolve(written: &Action, draft: &Draft<'_>, cx: &mut Context<'_>)
         )
         .help("use Signal or Sigkill, or hook the system call");
     }
-    let places = [
-        ("argNewSymbol", written.arg_new_symbol.as_ref().map(|it| &it.place)),
-        ("argNewAddr", written.arg_new_addr.as_ref().map(|it| &it.place)),
-        ("argNewOffset", written.arg_new_offset.as_ref().map(|it| &it.place)),
-    ];
-    let given: Vec<(&str, &Place)> = places
-        .into_iter()
-        .filter_map(|(name, place)| Some((name, place?)))
-        .collect();
-    if let [first, (other, place), ..] = given.as_slice() {
-        cx.error(place, format!("{other} and {} exclude each other", first.0));
+    let given = continues(written);
+    if given.len() > 1 {
         return None;
     }
     let registers = written.arg_regs.first().map(|it| ("argRegs", &it.place));
@@ -68,6 +59,26 @@ pub(super) fn resolve(written: &Action, draft: &Draft<'_>, cx: &mut Context<'_>)
             .help("such as -1 for EPERM");
     }
     error(value, cx).map(Override::Return)
+}
+
+/// The fields that say where a program continues. They exclude each other.
+fn continues(written: &Action) -> Vec<(&'static str, &Place)> {
+    let places = [
+        ("argNewSymbol", written.arg_new_symbol.as_ref().map(|it| &it.place)),
+        ("argNewAddr", written.arg_new_addr.as_ref().map(|it| &it.place)),
+        ("argNewOffset", written.arg_new_offset.as_ref().map(|it| &it.place)),
+    ];
+    places
+        .into_iter()
+        .filter_map(|(name, place)| Some((name, place?)))
+        .collect()
+}
+
+/// Checks that an action of any kind says only one place to continue at.
+pub(super) fn check(written: &Action, cx: &mut Context<'_>) {
+    if let [(first, _), (other, place), ..] = continues(written).as_slice() {
+        cx.error(place, format!("{other} and {first} exclude each other"));
+    }
 }
 
 /// A value to return instead.

@@ -140,6 +140,21 @@ fn actions() {
 }
 
 #[test]
+fn only_one_place_to_continue_at() {
+    selector(
+        "matchActions: [{action: Post, argNewSymbol: a, argNewOffset: 1}]",
+        expect![[r#"
+            warning: spec.kprobes[0].selectors[0].matchActions[0].argNewSymbol: Post has no argNewSymbol: it is without effect
+            warning: spec.kprobes[0].selectors[0].matchActions[0].argNewOffset: Post has no argNewOffset: it is without effect
+            spec.kprobes[0].selectors[0].matchActions[0].argNewOffset: argNewOffset and argNewSymbol exclude each other"#]],
+    );
+    spec(
+        "uprobes: [{path: /a, symbols: [b], selectors: [{matchActions: [{action: Override, argNewAddr: 1, argNewOffset: 1}]}]}]",
+        expect!["spec.uprobes[0].selectors[0].matchActions[0].argNewOffset: argNewOffset and argNewAddr exclude each other"],
+    );
+}
+
+#[test]
 fn actions_by_hook() {
     let all = "[{action: Override, argError: -1}, {action: Sigkill}, {action: Signal, argSig: 1}]";
     let rest =
