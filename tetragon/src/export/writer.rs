@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::backups::Names;
 use super::clock::Clock;
@@ -18,6 +19,8 @@ const BUFFER: usize = 64 << 10;
 const BUFFER_MAX: usize = 4 * BUFFER;
 /// After a rotation that failed, the file grows by this much before the next attempt.
 const RETRY: u64 = 1 << 20;
+/// After a failure, this long without another one counts as working again.
+const RECOVERED: Duration = Duration::from_secs(10);
 
 /// A rotated file of lines.
 pub(super) struct Writer {
@@ -38,8 +41,8 @@ pub(super) struct Writer {
     lines: u64,
     /// The file ends in part of a line, which the next write must end first.
     torn: bool,
-    /// The last write or rotation failed, and that has been said.
-    failing: bool,
+    /// When a write or rotation failed last, until it has been said that it works again.
+    failing: Option<Instant>,
     counters: Arc<Counters>,
     housekeeping: Housekeeping,
 }
@@ -74,7 +77,7 @@ impl Writer {
             buffer: Vec::new(),
             lines: 0,
             torn,
-            failing: false,
+            failing: None,
             counters,
             housekeeping,
         })
@@ -200,20 +203,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Says when it begins to fail and when it works again.
+    /// Says when it begins to fail, and when it has worked again for a while: a disk that is full but for a few bytes would
+    /// fill the log.
     fn report(&mut self, operation: &str, result: io::Result<()>) {
         let path = self.options.path.display();
-        match result {
-            Err(error) if !self.failing => {
-                self.failing = true;
-                tracing::error!(%path, operation, %error, "Cannot export events to the file, they are lost until it works again");
+        match (result, self.failing) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(failed)) => {
+                if self.clock.now() - failed >= RECOVERED {
+                    self.failing = None;
+                    let lost = self.counters.lost.load(Ordering::Relaxed);
+                    tracing::info!(%path, lost, "The export file works again");
+                }
             }
-            Ok(()) if self.failing && operation == "write" => {
-                self.failing = false;
-                let lost = self.counters.lost.load(std::sync::atomic::Ordering::Relaxed);
-                tracing::info!(%path, lost, "Export of events to the file works again");
+            (Err(error), failing) => {
+                self.failing = Some(self.clock.now());
+                if failing.is_none() {
+                    tracing::error!(%path, operation, %error, "The export file fails, events that cannot be written are lost");
+                }
             }
-            _ => {}
         }
     }
 }

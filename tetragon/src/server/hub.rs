@@ -33,7 +33,7 @@ struct Client {
     id: u64,
     filters: Filters,
     sender: Sender<Arc<GetEventsResponse>>,
-    /// Events in a row that found its queue full.
+    /// Events that found its queue full since it last kept up.
     dropping: u64,
 }
 
@@ -85,7 +85,8 @@ impl Hub {
             }
             let event = shared.get_or_insert_with(|| Arc::new(event.clone()));
             match client.sender.try_send(Arc::clone(event)) {
-                Ok(()) if client.dropping > 0 => {
+                // Not before half of its queue is empty: a client on the edge would fill the log.
+                Ok(()) if client.dropping > 0 && client.sender.capacity() * 2 >= client.sender.max_capacity() => {
                     tracing::info!(
                         client = client.id,
                         dropped = client.dropping,

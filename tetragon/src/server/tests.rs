@@ -115,6 +115,7 @@ async fn a_slow_client_loses_events_and_no_one_waits_for_it() {
         assert_eq!(binary(&slow.message().await.unwrap().unwrap()), name);
     }
     agent.publish("/f");
+    // It keeps up again.
     assert_eq!(binary(&slow.message().await.unwrap().unwrap()), "/f");
     assert_eq!(agent.hub.dropped(), 2);
 }
