@@ -21,6 +21,8 @@ pub(crate) struct Kernel {
     pub(crate) description: String,
     /// The bootable image.
     pub(crate) image: PathBuf,
+    /// Whether programs of the guest can reach QEMU's exit device. If not, a machine ends with status 0 as after a panic.
+    pub(crate) exit_device: bool,
     /// Modules to load before anything else, in this order, not compressed.
     pub(crate) modules: Vec<PathBuf>,
 }

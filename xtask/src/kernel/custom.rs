@@ -30,6 +30,8 @@ pub(crate) fn custom(image: &Path, folder: Option<&Path>) -> Result<Kernel> {
         name: "custom".to_owned(),
         description: image.display().to_string(),
         image: image.to_path_buf(),
+        // Nobody knows.
+        exit_device: false,
         modules,
     })
 }

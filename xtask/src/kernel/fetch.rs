@@ -182,6 +182,7 @@ fn prebuilt(entry: &Entry) -> Result<Kernel> {
         name: entry.name.clone(),
         description: format!("{} ({})", image.display(), entry.about),
         image,
+        exit_device: entry.exit_device,
         modules: Vec::new(),
     })
 }

@@ -44,6 +44,7 @@ pub(super) fn open(entry: &Entry, folder: &Path) -> Option<Kernel> {
         name: entry.name.clone(),
         description: format!("Linux {} ({package}, {})", record.release, entry.about),
         image: folder.join("vmlinuz"),
+        exit_device: entry.exit_device,
         modules: record
             .modules
             .iter()

@@ -20,9 +20,16 @@ pub(crate) struct Entry {
     /// Whether it is only found in the folders of `XTASK_KERNEL_PATH`, and may be absent.
     #[serde(default)]
     pub(crate) prebuilt: bool,
+    /// Whether programs of the guest can reach QEMU's exit device.
+    #[serde(default = "yes")]
+    pub(crate) exit_device: bool,
     /// Modules that tests need. Those that they depend on come along; those that are built in are left out.
     #[serde(default)]
     pub(crate) modules: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Entry {

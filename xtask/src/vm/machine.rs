@@ -4,10 +4,10 @@ use super::blobs::Blobs;
 use super::console;
 use super::folder::Folder;
 use super::qemu::{Console, Qemu};
-use super::stream::{Ended, Report, Stream};
+use super::stream::{Ended, GoodEnd, Report, Stream};
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
-use crate::protocol::{Event, Plan};
+use crate::protocol::{EXIT_DONE, Event, Plan};
 use crate::tool;
 use anyhow::{Context as _, Result};
 use std::fs::{self, File};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Time for a machine to boot and send its first record. It takes some five seconds; a loaded host is slower.
 const BOOT: Duration = Duration::from_mins(3);
+
+/// Time for a machine to end after its last record.
+const END: Duration = Duration::from_mins(1);
 
 /// A run to do.
 pub(crate) struct Run<'a> {
@@ -41,6 +44,11 @@ impl Run<'_> {
     /// Runs the machine; `observe` sees each record as it comes.
     pub(crate) fn run(self, mut observe: impl FnMut(&Event)) -> Result<Report> {
         let folder = self.folder.path();
+        let good = if self.kernel.exit_device {
+            GoodEnd::Done
+        } else {
+            GoodEnd::PowerOff
+        };
         let initramfs = folder.join("initramfs");
         let planned = self.plan.names.clone();
         initramfs::write(&initramfs, self.payload, self.kernel, self.plan)?;
@@ -73,9 +81,13 @@ impl Run<'_> {
                         stream.fault(format!("{error:#}"));
                     }
                 }
-                Some(event) => observe(&event),
+                Some(event) => {
+                    observe(&event);
+                    return matches!(event, Event::Done { .. });
+                }
                 None => {}
             }
+            false
         })?;
         for name in blobs.incomplete() {
             stream.fault(format!("the guest sent only part of {name}"));
@@ -84,22 +96,25 @@ impl Run<'_> {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default();
         let mut trouble = console::scan(&console);
+        let well =
+            matches!(ended, Ended::Status(EXIT_DONE)) || (good == GoodEnd::PowerOff && ended == Ended::Status(0));
         let said = fs::read_to_string(&errors).unwrap_or_default();
-        if !said.trim().is_empty() && !matches!(ended, Ended::Status(crate::protocol::EXIT_DONE)) {
+        if !said.trim().is_empty() && !well {
             stream.fault(format!("QEMU says: {}", said.trim()));
         }
-        if trouble.is_empty() && !matches!(ended, Ended::Status(crate::protocol::EXIT_DONE)) {
+        if trouble.is_empty() && !well {
             trouble.push(tool::tail(&console, 25).to_owned());
         }
         if !self.keep {
             fs::remove_file(&initramfs)?;
         }
-        Ok(stream.judge(&planned, ended, &trouble))
+        Ok(stream.judge(&planned, ended, good, &trouble))
     }
 }
 
-/// Hands over each line of a machine until it ends; ends it when it takes too long or does not begin.
-fn attend(mut child: Child, limit: Duration, mut take: impl FnMut(&[u8])) -> Result<Ended> {
+/// Hands over each line of a machine until it ends; ends it when it takes too long or does not begin. `take` tells
+/// whether a line was the last.
+fn attend(mut child: Child, limit: Duration, mut take: impl FnMut(&[u8]) -> bool) -> Result<Ended> {
     let mut output = BufReader::new(child.stdout.take().context("QEMU's output is a pipe")?);
     let (sender, lines) = mpsc::channel();
     // Ends when QEMU's output does, so at the latest when QEMU is killed.
@@ -117,7 +132,9 @@ fn attend(mut child: Child, limit: Duration, mut take: impl FnMut(&[u8])) -> Res
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 deadline = begin + limit;
-                take(&line);
+                if take(&line) {
+                    deadline = deadline.min(Instant::now() + END);
+                }
             }
             Err(RecvTimeoutError::Timeout) => break true,
             Err(RecvTimeoutError::Disconnected) => break false,

@@ -8,7 +8,7 @@ use std::process::Command;
 /// The first serial port is the console. A panic ends the machine at once, and an oops is a panic. BPF is among the
 /// security modules also where the distribution leaves it out. Addresses and costs are the same in each run. Emulation
 /// is slow, so watchdogs of the kernel are patient.
-const KERNEL: &str = "console=ttyS0 panic=-1 oops=panic rdinit=/init lsm=lockdown,yama,bpf random.trust_cpu=on \
+const KERNEL: &str = "console=ttyS0 printk.time=1 panic=-1 oops=panic rdinit=/init lsm=lockdown,yama,bpf random.trust_cpu=on \
     nokaslr mitigations=off watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300";
 
 /// A machine to start.
@@ -129,7 +129,7 @@ mod tests {
             -chardev file,id=console,path=a,,b/console.log -serial chardev:console
             -chardev stdio,id=report,signal=off -serial chardev:report
             -kernel vmlinuz -initrd initramfs
-            -append console=ttyS0 panic=-1 oops=panic rdinit=/init lsm=lockdown,yama,bpf random.trust_cpu=on nokaslr mitigations=off watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300 loglevel=5
+            -append console=ttyS0 printk.time=1 panic=-1 oops=panic rdinit=/init lsm=lockdown,yama,bpf random.trust_cpu=on nokaslr mitigations=off watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300 loglevel=5
         "#]]
         .assert_eq(&["-m ", "-accel ", "-device ", "-chardev ", "-kernel ", "-append "].iter().fold(
             words.join(" ") + "\n",

@@ -29,6 +29,15 @@ pub(crate) struct Outcome {
     pub(crate) detail: String,
 }
 
+/// Statuses of QEMU that a good run may end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GoodEnd {
+    /// [`EXIT_DONE`] only.
+    Done,
+    /// Also 0: the guest cannot reach the exit device and powers off. Its stream must have an end all the same.
+    PowerOff,
+}
+
 /// How QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -128,8 +137,8 @@ impl Stream {
     }
 
     /// Judges the run: `planned` are the names of the plan, `trouble` is what the console scan found.
-    pub(crate) fn judge(mut self, planned: &[String], ended: Ended, trouble: &[String]) -> Report {
-        self.check_end(ended);
+    pub(crate) fn judge(mut self, planned: &[String], ended: Ended, good: GoodEnd, trouble: &[String]) -> Report {
+        self.check_end(ended, good);
         self.faults.extend(
             trouble
                 .iter()
@@ -171,7 +180,7 @@ impl Stream {
     }
 
     /// A stream and its machine end in one way only; all others are faults.
-    fn check_end(&mut self, ended: Ended) {
+    fn check_end(&mut self, ended: Ended, good: GoodEnd) {
         let count = |verdict| {
             self.outcomes
                 .iter()
@@ -188,6 +197,7 @@ impl Stream {
         }
         let fault = match ended {
             Ended::Status(EXIT_DONE) => return,
+            Ended::Status(0) if good == GoodEnd::PowerOff && self.done.is_some() => return,
             Ended::Status(EXIT_BROKEN) => "the guest could not go on; its console says why".to_owned(),
             Ended::Status(EXIT_WATCHDOG) => "the guest's watchdog ended the machine".to_owned(),
             Ended::Status(0) => "the machine ended as after a panic or a reboot".to_owned(),

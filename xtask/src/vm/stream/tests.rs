@@ -1,6 +1,6 @@
 //! Streams as guests send them, whole and broken.
 
-use super::{Ended, Report, Stream};
+use super::{Ended, GoodEnd, Report, Stream};
 use crate::protocol::{EXIT_BROKEN, EXIT_DONE, EXIT_WATCHDOG};
 use expect_test::{Expect, expect};
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ fn check(lines: &[&str], planned: &[&str], ended: Ended, trouble: &[&str], expec
     }
     let planned: Vec<String> = planned.iter().map(|name| (*name).to_owned()).collect();
     let trouble: Vec<String> = trouble.iter().map(|text| (*text).to_owned()).collect();
-    expected.assert_eq(&show(&stream.judge(&planned, ended, &trouble)));
+    expected.assert_eq(&show(&stream.judge(&planned, ended, GoodEnd::Done, &trouble)));
 }
 
 fn show(report: &Report) -> String {
@@ -150,7 +150,7 @@ fn ends_that_are_none() {
         for line in [BOOT, START, PASSED, DONE] {
             stream.line(line);
         }
-        let report = stream.judge(&["a".to_owned()], ended, &[]);
+        let report = stream.judge(&["a".to_owned()], ended, GoodEnd::Done, &[]);
         expected.assert_eq(&report.outcomes[1].detail);
     }
 }
@@ -169,4 +169,27 @@ fn records_after_the_end() {
         1 passed, 1 failed
     "#]],
     );
+}
+
+#[test]
+fn power_off_is_an_end_only_after_the_stream_has_one() {
+    let judge = |lines: &[&str]| {
+        let mut stream = Stream::default();
+        for line in lines {
+            stream.line(line);
+        }
+        show(&stream.judge(&["a".to_owned()], Ended::Status(0), GoodEnd::PowerOff, &[]))
+    };
+    expect![[r#"
+        Passed a: 
+        1 passed, 0 failed
+    "#]]
+    .assert_eq(&judge(&[BOOT, START, PASSED, DONE]));
+    expect![[r#"
+        Passed a: 
+        Failed (machine): the stream of records has no end
+        the machine ended as after a panic or a reboot
+        1 passed, 1 failed
+    "#]]
+    .assert_eq(&judge(&[BOOT, START, PASSED]));
 }
