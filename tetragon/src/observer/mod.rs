@@ -45,3 +45,6 @@ pub use replay::Replay;
 pub use run::Observer;
 pub use stats::{OpStats, Stats, StatsHandle};
 pub use stop::Stop;
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,9 @@ mod tests {
 
     #[test]
     fn neighbours_spread() {
-        let hasher = BuildHasherDefault::<KeyHasher>::default();
+        let builder = BuildHasherDefault::<KeyHasher>::default();
         let ticks = (0..64_u64).flat_map(|tick| (0..64).map(move |pid| ProcessKey::new(pid, tick * 10_000_000)));
-        let hashes: Vec<u64> = ticks.map(|key| hasher.hash_one(key)).collect();
+        let hashes: Vec<u64> = ticks.map(|key| builder.hash_one(key)).collect();
         let low: HashSet<u64> = hashes.iter().map(|hash| hash & 0xfff).collect();
         let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
         // 4,096 thrown at random into as many places hit 63 % of them.
