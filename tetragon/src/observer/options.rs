@@ -25,7 +25,8 @@ pub struct Options {
     pub ring_bytes: usize,
     /// Processes that the kernel programs remember at a time.
     pub execve_map_entries: u32,
-    /// Processes in the process cache, at least 16.
+    /// Processes in the process cache, at least 16. Their paths, arguments and environments take a kibibyte each on the
+    /// average at most, and what is left takes less than that.
     pub process_cache_size: usize,
     /// How long an ended process stays in the process cache: between one and two of these.
     pub process_cache_gc_interval: Duration,

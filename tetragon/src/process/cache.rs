@@ -13,6 +13,11 @@ use super::{
 /// Smallest capacity.
 const SMALLEST: usize = 16;
 
+/// Bytes of text for each image that there is room for, and in any case: most have a tenth of the first, a few have
+/// arguments of megabytes.
+const TEXT: usize = 1_024;
+const SMALLEST_TEXT: usize = 8 << 20;
+
 /// Place of an image in the cache. Valid as long as the image is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u32);
@@ -30,6 +35,8 @@ pub struct Cache {
     /// Where the search for an image to evict goes on.
     hand: usize,
     evicted: u64,
+    /// Bytes of text in all images.
+    text: usize,
 }
 
 #[derive(Debug)]
@@ -37,6 +44,7 @@ struct Image {
     key: ProcessKey,
     parent: ProcessKey,
     process: Process,
+    text: usize,
     alive: bool,
     /// Images that hold this one as their parent.
     children: u32,
@@ -54,7 +62,7 @@ impl Image {
 }
 
 impl Cache {
-    /// Room for `capacity` images, at least 16. With `chains`, ancestors are kept as long as a descendant lives.
+    /// Room for `capacity` images, at least 16, and a kibibyte of text for each, at least 8 MiB. With `chains`, ancestors are kept as long as a descendant lives.
     pub fn new(capacity: usize, chains: bool) -> Self {
         Self {
             capacity: capacity.max(SMALLEST),
@@ -65,6 +73,7 @@ impl Cache {
             dead: Dead::default(),
             hand: 0,
             evicted: 0,
+            text: 0,
         }
     }
 
@@ -73,14 +82,20 @@ impl Cache {
         if let Some(&slot) = self.index.get(&key) {
             self.remove(slot);
         }
-        if self.index.len() >= self.capacity {
-            self.evict(parent);
+        let text = text(&process);
+        let limit = (self.capacity * TEXT).max(SMALLEST_TEXT).saturating_sub(text);
+        while self.index.len() >= self.capacity || self.text > limit {
+            if !self.evict(parent) {
+                break;
+            }
         }
+        self.text += text;
         let holds_parent = parent != key && self.refer(parent);
         let image = Image {
             key,
             parent,
             process,
+            text,
             alive: true,
             children: 0,
             holds_parent,
@@ -244,18 +259,19 @@ impl Cache {
             return;
         };
         self.index.remove(&image.key);
+        self.text -= image.text;
         self.free.push(slot);
         if image.holds_parent {
             self.unrefer(image.parent);
         }
     }
 
-    /// Makes room for one: the longest dead, else one that was not asked for since the hand last passed. Spares
-    /// `needed` and the kernel's own process.
-    fn evict(&mut self, needed: ProcessKey) {
+    /// Makes room: drops the longest dead, else one that was not asked for since the hand last passed. Spares `needed`
+    /// and the kernel's own process; false when nothing else is there.
+    fn evict(&mut self, needed: ProcessKey) -> bool {
         while let Some((slot, died)) = self.dead.oldest() {
             if self.bury(slot, died) {
-                return;
+                return true;
             }
         }
         for _ in 0..2 * self.images.len() {
@@ -267,7 +283,17 @@ impl Cache {
             }
             self.evicted += 1;
             self.remove(slot);
-            return;
+            return true;
         }
+        false
     }
+}
+
+/// Bytes of text in what can be long.
+fn text(process: &Process) -> usize {
+    let variables = process.environment_variables.iter();
+    let variables: usize = variables
+        .map(|var| size_of_val(var) + var.key.len() + var.value.len())
+        .sum();
+    process.cwd.len() + process.binary.len() + process.arguments.len() + variables
 }

@@ -4,7 +4,7 @@
 //! replaced. Each image holds a reference on its parent until it has ended, so a parent can be shown as long as children
 //! live. What has ended and is referred to by nobody stays for one or two intervals of the garbage collection.
 //!
-//! Promises: never more than its capacity; an image with references is dropped only when the cache is full of such, and
+//! Promises: never more than its capacity, in number and in bytes; an image with references is dropped only when the cache is full of such, and
 //! that is counted; all operations take constant time. Invents nothing: what is not there is not shown.
 
 mod cache;

@@ -132,6 +132,28 @@ fn an_ended_image_is_there_for_its_own_exit_event() {
     }
 }
 
+#[test]
+fn text_is_bounded_too() {
+    let mut cache = Cache::new(100, false);
+    for pid in 1..=50 {
+        let process = Process {
+            pid: Some(pid),
+            arguments: "x".repeat(1 << 20),
+            ..Process::default()
+        };
+        cache.insert(key(pid), key(pid - 1), process);
+        assert!(cache.len() <= 8);
+    }
+    assert_eq!(cache.evicted(), 42);
+    // One that is larger than all there is room for is kept all the same, alone with its parent.
+    let process = Process {
+        arguments: "x".repeat(20 << 20),
+        ..Process::default()
+    };
+    cache.insert(key(100), key(50), process);
+    assert_eq!(cache.len(), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
