@@ -55,14 +55,15 @@ fn kernel_programs() -> Result<()> {
     setup::for_build()?;
     build::bpf::build()?;
     let mut clippy = build::bpf::cargo()?;
-    clippy
-        .args(["clippy", "--release", "--quiet", "--target-dir"])
-        .arg(build::bpf::target_dir());
+    tool::building(&mut clippy, "clippy");
+    clippy.args(["--release", "--target-dir"]).arg(build::bpf::target_dir());
     tool::run(clippy.args(["--", "-Dwarnings"]))
 }
 
 fn clippy() -> Result<()> {
-    tool::run(tool::cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]))
+    let mut clippy = tool::cargo();
+    tool::building(&mut clippy, "clippy");
+    tool::run(clippy.args(["--workspace", "--all-targets", "--", "-Dwarnings"]))
 }
 
 fn host_tests() -> Result<()> {
@@ -76,7 +77,8 @@ fn doc_tests() -> Result<()> {
 
 fn documentation() -> Result<()> {
     let mut doc = tool::cargo();
-    doc.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    tool::building(&mut doc, "doc");
+    doc.args(["--workspace", "--no-deps", "--document-private-items"]);
     tool::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::env;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -32,6 +33,14 @@ pub(crate) fn cargo() -> Command {
     }
     command.current_dir(crate::paths::root());
     command
+}
+
+/// Cargo with a subcommand that builds: its progress is for a person at a terminal only.
+pub(crate) fn building(cargo: &mut Command, subcommand: &str) {
+    cargo.arg(subcommand);
+    if !std::io::stderr().is_terminal() {
+        cargo.arg("--quiet");
+    }
 }
 
 /// Runs a program whose output is for the user.

@@ -21,9 +21,8 @@ const FLAGS: [&str; 2] = ["-Cdebuginfo=2", "-Clink-arg=--btf"];
 /// Builds the object, refuses one that the verifier would, and puts it at [`paths::object`] if it has changed.
 pub(crate) fn build() -> Result<()> {
     let mut cargo = cargo()?;
-    cargo
-        .args(["build", "--release", "--quiet", "--target-dir"])
-        .arg(target_dir());
+    tool::building(&mut cargo, "build");
+    cargo.args(["--release", "--target-dir"]).arg(target_dir());
     tool::run(&mut cargo).context("the kernel programs do not build")?;
 
     let built = target_dir().join(TARGET).join("release/tetragon");

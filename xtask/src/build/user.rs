@@ -10,15 +10,9 @@ use std::path::PathBuf;
 /// procedural macros, which cannot be static.
 pub(crate) fn build() -> Result<PathBuf> {
     let mut cargo = tool::cargo();
+    tool::building(&mut cargo, "build");
     cargo
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--bins",
-            "--target",
-            paths::USER_TARGET,
-        ])
+        .args(["--release", "--bins", "--target", paths::USER_TARGET])
         .args(["--package", "tetragon", "--package", "tetra", "--package", "vmtests"])
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     tool::run(&mut cargo)?;
