@@ -72,5 +72,8 @@ pub fn machine(plan: &Plan) -> Result<()> {
     };
     setrlimit(Resource::Memlock, unlimited).context("raise the limit of locked memory")?;
     let _ = rustix::system::sethostname(b"vm");
+    if !Path::new("/etc/hosts").exists() {
+        fs::write("/etc/hosts", "127.0.0.1 localhost\n").context("write /etc/hosts")?;
+    }
     Ok(())
 }
