@@ -1,7 +1,7 @@
 //! The agent as a whole: what is started in which order, and how it ends.
 //!
-//! Everything that can fail because of how the agent was started is tried before anything is attached to the kernel. Every
-//! file that it leaves is held by a value that removes it, so that an error on the way cleans up as the end does.
+//! Everything that can fail because of how the agent was started is tried before anything is attached to the kernel.
+//! Every file that it leaves is held by a value that removes it, so that an error on the way cleans up as the end does.
 //!
 //! Two threads: the observer reads the ring buffer, makes events and writes the file; the other one serves clients and
 //! waits for signals.

@@ -1,6 +1,7 @@
 //! The health service for probes, `grpc.health.v1`, on an address of its own.
 //!
-//! It knows the services `liveness` and `""`. Both serve from when sensors are attached until the agent is told to stop.
+//! It knows the services `liveness` and `""`. Both serve from when sensors are attached until the agent is told to
+//! stop.
 
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -36,8 +37,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Serves, without being healthy yet. An address that cannot be had is no reason not to observe: it is said, and there
-    /// is no health server. Must be called within the runtime.
+    /// Serves, without being healthy yet. An address that cannot be had is no reason not to observe: it is said, and
+    /// there is no health server. Must be called within the runtime.
     pub fn start(options: &Options) -> Option<Self> {
         let Options { address } = options;
         match Listener::open(address) {

@@ -1,5 +1,5 @@
-//! Whether this process may do at all what the agent does, so that the answer is one sentence and not that of some system
-//! call in the middle.
+//! Whether this process may do at all what the agent does, so that the answer is one sentence and not that of some
+//! system call in the middle.
 
 use std::path::Path;
 

@@ -217,8 +217,8 @@ pub(super) struct Sizes {
 pub(super) fn command() -> Command {
     let command = <Flags as clap::CommandFactory>::command();
     let command = not_yet::add(command).args_override_self(true);
-    // As Go's flag parsers have it: the next word is the value, also with a dash in front; a switch takes its value only
-    // with an equals sign.
+    // As Go's flag parsers have it: the next word is the value, also with a dash in front; a switch takes its value
+    // only with an equals sign.
     command.mut_args(|arg| {
         if is_switch(&arg) {
             arg.action(ArgAction::Set)

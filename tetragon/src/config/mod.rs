@@ -1,8 +1,8 @@
 //! Configuration: from flags, environment variables and files to one typed [`Config`].
 //!
 //! `flags.rs` is the one definition of all names. A value on the command line is stronger than one in the environment
-//! (`TETRAGON_EXPORT_FILENAME`), that is stronger than one in a file (see `layers.rs`), and that than the default. Only the
-//! strongest value counts; if it is wrong, the error names the place that it is in.
+//! (`TETRAGON_EXPORT_FILENAME`), that is stronger than one in a file (see `layers.rs`), and that than the default. Only
+//! the strongest value counts; if it is wrong, the error names the place that it is in.
 //!
 //! What was typed stays apart from what it means: `Flags` holds values, [`Config`] holds what the parts of the
 //! agent are to do, checked together and destructured in one place.

@@ -1,7 +1,7 @@
 //! Flags of features that are not there yet.
 //!
-//! They can be given the values that leave the feature off, so that command lines and drop-ins written for Tetragon keep
-//! working; any other value is refused rather than ignored. A feature that arrives moves its row to
+//! They can be given the values that leave the feature off, so that command lines and drop-ins written for Tetragon
+//! keep working; any other value is refused rather than ignored. A feature that arrives moves its row to
 //! [`Flags`](super::flags::Flags).
 
 use clap::{Arg, ArgMatches, Command};

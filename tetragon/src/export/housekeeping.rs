@@ -1,5 +1,5 @@
-//! What happens to rotated files: the oldest are deleted, the others compressed. On a thread of its own, which exists from
-//! the first rotation on.
+//! What happens to rotated files: the oldest are deleted, the others compressed. On a thread of its own, which exists
+//! from the first rotation on.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -97,8 +97,8 @@ fn tidy(names: &Names, options: &FileOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces a backup by a compressed one with the same permissions and owner. There is never half a file under the final
-/// name.
+/// Replaces a backup by a compressed one with the same permissions and owner. There is never half a file under the
+/// final name.
 fn compress(Backup { path, .. }: &Backup) -> io::Result<()> {
     let mut plain = File::open(path)?;
     let metadata = plain.metadata()?;

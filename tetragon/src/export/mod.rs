@@ -1,8 +1,9 @@
 //! The JSON file of events.
 //!
-//! An event passes the filters, loses the fields that are not wanted, passes the rate limit, and is then serialised once,
-//! behind the ones before it in a buffer that goes to the file when it is full or when nothing more comes for a moment.
-//! All of that happens on the thread that reads the ring buffer. Rotated files are compressed and deleted on another one.
+//! An event passes the filters, loses the fields that are not wanted, passes the rate limit, and is then serialised
+//! once, behind the ones before it in a buffer that goes to the file when it is full or when nothing more comes for a
+//! moment. All of that happens on the thread that reads the ring buffer. Rotated files are compressed and deleted on
+//! another one.
 //!
 //! What cannot be written is lost, counted, and said once: when writing begins to fail and when it works again.
 

@@ -28,8 +28,8 @@ pub(super) struct Opened {
     pub(super) torn: bool,
 }
 
-/// Opens the file at `path` to append to it, or creates it with `mode`. Creates the directory that it is in, but not the
-/// one that that is in.
+/// Opens the file at `path` to append to it, or creates it with `mode`. Creates the directory that it is in, but not
+/// the one that that is in.
 pub(super) fn open(path: &Path, mode: u32) -> Result<Opened, OpenError> {
     let failed = |reason, advice| {
         move |error: io::Error| OpenError {

@@ -203,8 +203,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Says when it begins to fail, and when it has worked again for a while: a disk that is full but for a few bytes would
-    /// fill the log.
+    /// Says when it begins to fail, and when it has worked again for a while: a disk that is full but for a few bytes
+    /// would fill the log.
     fn report(&mut self, operation: &str, result: io::Result<()>) {
         let path = self.options.path.display();
         match (result, self.failing) {

@@ -1,7 +1,7 @@
 //! From the one thread that makes events to the streams of all clients.
 //!
-//! An event is copied once, when the first client wants it, and then shared. Without clients it costs one load. A client
-//! that does not keep up loses events once its queue is full: that is counted, and said when it begins and ends.
+//! An event is copied once, when the first client wants it, and then shared. Without clients it costs one load. A
+//! client that does not keep up loses events once its queue is full: that is counted, and said when it begins and ends.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,8 @@ pub struct Subscription {
 }
 
 impl Hub {
-    /// Events from now on that pass `filters`, at most `queue` of them waiting. After [`close`](Self::close) there are none.
+    /// Events from now on that pass `filters`, at most `queue` of them waiting. After [`close`](Self::close) there are
+    /// none.
     pub fn subscribe(self: &Arc<Self>, filters: Filters, queue: usize) -> Subscription {
         let (sender, receiver) = channel(queue);
         let mut clients = self.lock();

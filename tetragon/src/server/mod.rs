@@ -1,7 +1,7 @@
 //! The gRPC API of the agent.
 //!
-//! [`Hub`] hands events from the thread that reads the ring buffer to the streams of clients. Everything else here runs on
-//! one other thread.
+//! [`Hub`] hands events from the thread that reads the ring buffer to the streams of clients. Everything else here runs
+//! on one other thread.
 
 mod address;
 mod api;
