@@ -195,6 +195,8 @@ fn an_empty_value_clears() {
     assert_eq!(cleared.observer.process_cache_size, 65_536);
     assert_eq!(cleared.logging.level, tracing::metadata::LevelFilter::INFO);
     // No server: not the default one.
+    let cleared = Fake::default().file("/etc/tetragon/tetragon.conf.d/server-address", "");
+    assert!(config(&[], &cleared).server.addresses.is_empty());
     assert!(config(&["--server-address="], &set()).server.addresses.is_empty());
     // An empty variable is none.
     let config = config(&[], &set().variable("TETRAGON_EXPORT_FILENAME", ""));
