@@ -75,9 +75,11 @@ pub fn spawn_until(arguments: &[CString]) -> Result<()> {
     let (file, prefix, program) = (say::string(arguments, 0)?, say::string(arguments, 1)?, say::own_path()?);
     let (mut index, mut left) = (0, 50);
     while left > 0 {
+        // Looked at before: the process that runs when the file appears may have begun before its maker did.
+        let appeared = Path::new(file).exists();
         spawn_one(&program, prefix, index, None)?.wait()?;
         index += 1;
-        if Path::new(file).exists() {
+        if appeared {
             left -= 1;
         }
     }
