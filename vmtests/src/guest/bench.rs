@@ -3,6 +3,7 @@
 //! Each is the least of several runs after a warm-up, with what the same work costs without us taken off.
 
 pub mod measure;
+pub mod program;
 pub mod subject;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +16,7 @@ use measure::Measurement;
 pub fn rows(plan: &Plan, reporter: &mut Reporter) -> Result<()> {
     // The kernel goes on with work of its own for a while after boot; idle time costs nothing under `-icount`.
     std::thread::sleep(std::time::Duration::from_secs(5));
+    program::write()?;
     let (mut passed, mut failed) = (0, 0);
     for name in &plan.names {
         reporter.send(Event::Start { name: name.clone() })?;

@@ -1,15 +1,11 @@
 //! The rows.
 
-use std::{process::Command, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::subject::Subject;
-use crate::{
-    guest::spawn,
-    protocol::PROJECT,
-    sys::{bpf::EmptyProgram, process},
-};
+use super::{program, subject::Subject};
+use crate::sys::{bpf::EmptyProgram, process};
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug)]
@@ -71,14 +67,6 @@ fn seek() -> Result<()> {
     Ok(())
 }
 
-/// Starts a static program that does nothing, and waits for its end.
-fn exec_exit() -> Result<()> {
-    let mut command = Command::new(format!("{PROJECT}/bin/tester"));
-    let status = command.arg("noop").env_clear().status().context("spawn")?;
-    ensure!(status.success(), "ended with {}", spawn::ending(status));
-    Ok(())
-}
-
 /// What an empty program at `sys_enter` adds to a system call.
 pub fn raw_tracepoint_empty() -> Result<Vec<Measurement>> {
     let without = least(20_000, seek)?;
@@ -114,13 +102,16 @@ pub fn memory_idle() -> Result<Vec<Measurement>> {
 
 /// What the kernel programs add to the life of a process: the agent is stopped, and the ring large enough to hold it all.
 pub fn exec_exit_kernel() -> Result<Vec<Measurement>> {
-    let without = least(200, exec_exit)?;
+    const COUNT: u32 = 300;
+    let before = least(COUNT, program::run)?;
     let mut subject = Subject::start(&["--rb-size", "64M"])?;
     subject.wait_idle()?;
     subject.signal(libc::SIGSTOP)?;
-    let with = least(200, exec_exit);
+    let with = least(COUNT, program::run);
     subject.signal(libc::SIGCONT)?;
     subject.stop()?;
+    // What is measured is the difference of two large numbers: the smaller one is taken twice.
+    let without = least(COUNT, program::run)?.min(before);
     Ok(vec![
         instructions("pair", with? - without),
         instructions("baseline", without),
@@ -136,7 +127,7 @@ pub fn exec_exit_agent() -> Result<Vec<Measurement>> {
         subject.wait_idle()?;
         let before = subject.cpu()?;
         for _ in 0..COUNT {
-            exec_exit()?;
+            program::run()?;
         }
         subject.wait_idle()?;
         if run > 0 {
@@ -153,7 +144,7 @@ pub fn exec_exit_agent() -> Result<Vec<Measurement>> {
 pub fn memory_after(count: u32) -> Result<Vec<Measurement>> {
     let mut subject = Subject::start(&["--rb-size", "64M"])?;
     for _ in 0..count {
-        exec_exit()?;
+        program::run()?;
     }
     subject.wait_idle()?;
     let resident = subject.resident()?;
