@@ -75,7 +75,8 @@ fn from_archive(entry: &Entry, pattern: &str) -> Result<Kernel> {
     let mut packages = vec![package.clone()];
     for name in &package.depends {
         if name.ends_with(&format!("-{release}")) {
-            packages.push(latest(&archive, name)?);
+            // Backports do not keep all parts of old releases. What cannot be done without is missed when unpacking.
+            packages.extend(latest(&archive, name).ok());
         }
     }
     let description = format!("{} {}", package.name, package.version);
