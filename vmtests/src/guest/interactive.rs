@@ -25,7 +25,7 @@ const FOLDER: &str = "/run/demo";
 pub fn demo(terminal: bool) -> Result<()> {
     fs::create_dir_all(FOLDER)?;
     let cgroup = Cgroup::make("demo")?;
-    let start = Start::with_flags(vec!["--enable-process-cred".to_owned()]);
+    let start = Start::with_flags(Vec::new());
     let mut agent = Agent::start(&start, &Scope::default(), Path::new(FOLDER), &cgroup, None)?;
     let deadline = Instant::now() + Duration::from_mins(1);
     if let Err(error) = agent.wait_ready(deadline) {
@@ -33,8 +33,8 @@ pub fn demo(terminal: bool) -> Result<()> {
         anyhow::bail!("{error:#}\n{stdout}{stderr}");
     }
     let mut events = follow()?;
-    println!("\n$ whoami; ls /; cat /etc/hostname; sleep 100 & kill $!");
-    let workload = "whoami; ls /; cat /etc/hostname 2>/dev/null; sleep 100 & kill $!; wait";
+    let workload = "whoami; ls /; cat /etc/passwd; sh -c 'kill -9 $$'";
+    println!("\n$ {workload}");
     let status = spawn::command("bash")
         .args(["-c", workload])
         .stdout(Stdio::null())
