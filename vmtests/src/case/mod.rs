@@ -51,7 +51,7 @@ pub struct Case {
 }
 
 fn default_timeout() -> u64 {
-    120
+    300
 }
 
 fn yes() -> bool {
