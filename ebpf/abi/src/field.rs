@@ -68,6 +68,8 @@ kernel_fields! {
     /// Renamed in 5.5.
     task_start_boottime: required member ["task_struct.start_boottime", "task_struct.real_start_time"];
     task_exit_code: required member ["task_struct.exit_code"];
+    /// Counts executions; a thread has that of its process.
+    task_self_exec_id: required member ["task_struct.self_exec_id"];
     task_signal: required member ["task_struct.signal"];
     task_mm: required member ["task_struct.mm"];
     task_fs: required member ["task_struct.fs"];

@@ -62,6 +62,11 @@ pub struct ProcessEntry {
     pub ns: Namespaces,
     /// Capabilities at exec or clone.
     pub caps: Capabilities,
+    /// Low half of the task's count of executions; 0 in entries seeded from `/proc`, which differs from that of any
+    /// execution to come.
+    pub exec_id: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// Bits of [`ProcessEntry::flags`].
@@ -167,12 +172,22 @@ pub enum Outcome {
     MapFull = 2,
     /// The record could not be built (scratch memory missing); never seen so far.
     NoScratch = 3,
+    /// Not lost: seen by a spare because the kernel did not run the program ([`COPIES`]).
+    Spared = 4,
 }
 
 impl Outcome {
     /// All of them, by index.
-    pub const ALL: [Self; 4] = [Self::Sent, Self::RingFull, Self::MapFull, Self::NoScratch];
+    pub const ALL: [Self; 5] = [Self::Sent, Self::RingFull, Self::MapFull, Self::NoScratch, Self::Spared];
 }
+
+/// How often each program is attached at most: once and in spares.
+///
+/// The kernel does not run a program on a CPU on which it is running already. Since a tracepoint may be preempted (7.x),
+/// that happens: a task is preempted within the program, and the next one passes by the same tracepoint. A spare is the
+/// same program once more. It looks whether the event was seen, and if not, sees it. To be missed, an event must find
+/// all of them preempted.
+pub const COPIES: u32 = 4;
 
 /// Highest event type plus one, see [`crate::event::op`].
 pub const STATS_OPS: u32 = 32;

@@ -27,7 +27,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    pub(crate) fn create(object: Object) -> Result<Self, Error> {
+    pub(crate) fn create(object: Object, shared: &Maps) -> Result<Self, Error> {
         let Object { mut inner } = object;
         sys::unlimit_memlock();
         let (btf, btf_refused) = match load_btf(&mut inner) {
@@ -36,7 +36,11 @@ impl Loaded {
         };
         let mut maps = BTreeMap::new();
         for (name, definition) in &inner.maps {
-            maps.insert(name.clone(), create_map(name, definition)?);
+            let map = match shared.0.get(name) {
+                Some(map) if definition.section_kind() != EbpfSectionKind::Rodata => map.try_clone()?,
+                _ => create_map(name, definition)?,
+            };
+            maps.insert(name.clone(), map);
         }
         relocate(&mut inner, &maps)?;
         Ok(Self {

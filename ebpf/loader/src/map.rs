@@ -54,6 +54,15 @@ pub enum Update {
 }
 
 impl Map {
+    /// The same map once more.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let name = self.name.clone();
+        match self.fd.try_clone() {
+            Ok(fd) => Ok(Self { name, fd }),
+            Err(source) => Err(Error::Map { map: name, source }),
+        }
+    }
+
     /// Its name in the object.
     pub fn name(&self) -> &str {
         &self.name

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use zerocopy::IntoBytes as _;
 
-use crate::{error::Error, loaded::Loaded};
+use crate::{error::Error, loaded::Loaded, map::Maps};
 
 /// A parsed object. Cloning gives a second instance with globals of its own.
 #[derive(Clone, Debug)]
@@ -78,7 +78,13 @@ impl Object {
     /// Creates all maps in the kernel, fills in the globals, freezes the constant ones, and resolves the references of
     /// programs to maps. Programs are not loaded yet.
     pub fn create(self) -> Result<Loaded, Error> {
-        Loaded::create(self)
+        Loaded::create(self, &Maps::default())
+    }
+
+    /// Like [`Self::create`], but with the maps that are in `shared`: another instance of the same programs. Constants
+    /// are its own.
+    pub fn create_sharing(self, shared: &Maps) -> Result<Loaded, Error> {
+        Loaded::create(self, shared)
     }
 }
 

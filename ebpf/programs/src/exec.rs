@@ -18,7 +18,7 @@ use ebpf_abi::{
 };
 
 use crate::{
-    globals::config,
+    globals::{config, copy},
     maps::{CHUNK, Chunk, EXEC, EXEC_PRIVILEGES, LAST_PART, PART, PROCESSES, Scratch},
     output, path,
     read::{field, read_optional},
@@ -37,13 +37,30 @@ const PATH_LIMIT: u32 = PART as u32 - 1;
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
     let bprm = ctx.arg::<u64>(2);
-    if let Some(scratch) = EXEC.get_ptr_mut(0) {
+    if seen(task::current()) {
+        return 0;
+    }
+    if copy() != 0 {
+        output::count(op::EXECVE, Outcome::Spared);
+    }
+    if let Some(scratch) = EXEC.get_ptr_mut(copy()) {
         // SAFETY: a map value of this CPU, which nobody else uses while the program runs.
         unsafe { exec(scratch, bprm) };
     } else {
         output::count(op::EXECVE, Outcome::NoScratch);
     }
     0
+}
+
+/// Whether another instance of this program has seen this execution already.
+#[inline(always)]
+fn seen(task: u64) -> bool {
+    let pid: u32 = field!(task, task_tgid);
+    let exec_id: u32 = field!(task, task_self_exec_id);
+    // SAFETY: the element stays readable for the run of the program.
+    PROCESSES
+        .get_ptr(&pid)
+        .is_some_and(|entry| unsafe { (*entry).exec_id } == exec_id)
 }
 
 /// # Safety
@@ -107,6 +124,8 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
         }
         set_key(pid, now, &raw mut (*entry).key);
         (*entry).nspid = nspid;
+        (*entry).exec_id = field!(task, task_self_exec_id);
+        (*entry).reserved = 0;
         let cred: u64 = field!(task, task_cred);
         task::namespaces(task, cred, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
@@ -353,7 +372,9 @@ unsafe fn inline<const LIMIT: u32>(scratch: *mut Scratch, from: u64, len: u32) -
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn send_strings(from: u64, len: u32, kind: u32, pid: u32, ktime: u64) -> u32 {
-    let Some(chunk) = CHUNK.get_ptr_mut(0) else { return 0 };
+    let Some(chunk) = CHUNK.get_ptr_mut(copy()) else {
+        return 0;
+    };
     let key = ProcessKey::new(pid, ktime);
     let full = len / DATA_CHUNK as u32;
     let mut sent = 0;

@@ -1,9 +1,12 @@
 //! Exit: the last thread of a process leaves.
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
-use ebpf_abi::event::{ExitEvent, Header, op};
+use ebpf_abi::{
+    event::{ExitEvent, Header, op},
+    map::Outcome,
+};
 
-use crate::{maps::PROCESSES, output, read::field};
+use crate::{globals::copy, maps::PROCESSES, output, read::field};
 
 /// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -22,9 +25,13 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     let Some(entry) = PROCESSES.get_ptr(&pid) else { return 0 };
     // SAFETY: the element stays readable for the run of the program.
     let process = unsafe { (*entry).key };
-    // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports.
+    // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports. So it is
+    // with the instances of this program.
     if PROCESSES.remove(&pid).is_err() {
         return 0;
+    }
+    if copy() != 0 {
+        output::count(op::EXIT, Outcome::Spared);
     }
 
     let flags: u32 = field!(signal, signal_flags);

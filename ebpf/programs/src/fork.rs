@@ -8,7 +8,7 @@ use ebpf_abi::{
 
 use crate::{
     exec::cgroup_name,
-    globals::config,
+    globals::{config, copy},
     maps::{CLONE, PROCESSES},
     output,
     read::{field, read_optional},
@@ -22,15 +22,30 @@ pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
     let child = ctx.arg::<u64>(1);
     let pid: u32 = field!(child, task_tgid);
     let tid: u32 = field!(child, task_pid);
-    if pid == tid {
-        fork(creator, child, pid);
+    if pid != tid || seen(child, pid) {
+        return 0;
     }
+    if copy() != 0 {
+        output::count(op::CLONE, Outcome::Spared);
+    }
+    fork(creator, child, pid);
     0
+}
+
+/// Whether another instance of this program has seen this clone already: the entry was made after the child began, which
+/// it does just before, and not by an earlier process of the same number.
+#[inline(always)]
+fn seen(child: u64, pid: u32) -> bool {
+    let start: u64 = field!(child, task_start_boottime);
+    // SAFETY: the element stays readable for the run of the program.
+    PROCESSES
+        .get_ptr(&pid)
+        .is_some_and(|entry| unsafe { (*entry).key.ktime } >= start)
 }
 
 #[inline(always)]
 fn fork(creator: u64, child: u64, pid: u32) {
-    let Some(scratch) = CLONE.get_ptr_mut(0) else {
+    let Some(scratch) = CLONE.get_ptr_mut(copy()) else {
         output::count(op::CLONE, Outcome::NoScratch);
         return;
     };
@@ -55,6 +70,8 @@ fn fork(creator: u64, child: u64, pid: u32) {
             (*entry).flags = entry_flag::CLONE | entry_flag::IN_INIT_TREE;
         }
         (*entry).nspid = nspid;
+        (*entry).exec_id = field!(child, task_self_exec_id);
+        (*entry).reserved = 0;
         task::namespaces(child, cred, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
         if PROCESSES.insert(&pid, &*entry, 0).is_err() {

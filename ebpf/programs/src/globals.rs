@@ -19,6 +19,17 @@ pub static CONFIG: Config = Config {
     cgroup_subsys: ebpf_abi::config::CGROUP_V2,
 };
 
+/// Which of the [`ebpf_abi::map::COPIES`] instances this is. Each has scratch memory of its own: one may be preempted
+/// while another runs.
+#[unsafe(no_mangle)]
+pub static COPY: u32 = 0;
+
+/// The number of this instance.
+#[inline(always)]
+pub fn copy() -> u32 {
+    load(&COPY)
+}
+
 /// The value that user space gave `global`. The read is volatile, because the value in the object is another one.
 #[inline(always)]
 pub fn load<T: Copy>(global: &T) -> T {

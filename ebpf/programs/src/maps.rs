@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    map::{ExecPrivileges, ProcessEntry, STATS_ENTRIES},
+    map::{COPIES, ExecPrivileges, ProcessEntry, STATS_ENTRIES},
 };
 
 /// Every record goes through this one ring: order in it is order of events, whatever the CPU.
@@ -48,10 +48,10 @@ pub struct Scratch {
     pub record: [u8; LAST_PART + PART],
 }
 
-/// One per CPU and program: tracepoint programs do not nest on a CPU, and what the configuration leaves unwritten in a
+/// One per CPU and instance of the program: an instance does not nest on a CPU, and what the configuration leaves unwritten in a
 /// record stays zero because no other kind of record is built here.
 #[map(name = "tg_execve_heap")]
-pub static EXEC: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+pub static EXEC: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(COPIES, 0);
 
 /// A clone record under construction.
 #[repr(C, align(8))]
@@ -65,7 +65,7 @@ pub struct CloneScratch {
 }
 
 #[map(name = "tg_clone_heap")]
-pub static CLONE: PerCpuArray<CloneScratch> = PerCpuArray::with_max_entries(1, 0);
+pub static CLONE: PerCpuArray<CloneScratch> = PerCpuArray::with_max_entries(COPIES, 0);
 
 /// A data record under construction: sent while [`EXEC`] waits for its turn.
 #[repr(C, align(8))]
@@ -75,7 +75,7 @@ pub struct Chunk {
 }
 
 #[map(name = "tg_data_heap")]
-pub static CHUNK: PerCpuArray<Chunk> = PerCpuArray::with_max_entries(1, 0);
+pub static CHUNK: PerCpuArray<Chunk> = PerCpuArray::with_max_entries(COPIES, 0);
 
 /// Longest path that is walked: `PATH_MAX`.
 pub const PATH_SIZE: usize = 4_096;
@@ -90,4 +90,4 @@ pub struct PathBuffer {
 }
 
 #[map(name = "tg_path_heap")]
-pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(1, 0);
+pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(COPIES, 0);

@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 use crate::{
-    globals::offset,
+    globals::{self, offset},
     maps::{PATH, PATH_SIZE},
     read::field,
 };
@@ -44,7 +44,7 @@ pub fn walk(place: &Place) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> u32 {
-    let Some(buffer) = PATH.get_ptr_mut(0) else {
+    let Some(buffer) = PATH.get_ptr_mut(globals::copy()) else {
         return 0;
     };
     // SAFETY: a whole map value of this CPU.
@@ -169,7 +169,7 @@ impl Cursor {
 /// `to` must have room for `LIMIT` bytes in the verifier's eyes.
 #[inline(always)]
 pub unsafe fn copy<const LIMIT: u32>(to: *mut u8) -> u32 {
-    let Some(buffer) = PATH.get_ptr(0) else {
+    let Some(buffer) = PATH.get_ptr(globals::copy()) else {
         return 0;
     };
     // Read back rather than passed, for the reason given at `Cursor`.

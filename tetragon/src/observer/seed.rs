@@ -124,6 +124,7 @@ fn entry(process: &Scanned, parent: ProcessKey, in_init_tree: bool) -> ProcessEn
         nspid: process.nspid,
         ns: process.ns,
         caps: process.caps,
+        ..ProcessEntry::default()
     }
 }
 

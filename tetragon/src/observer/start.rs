@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use btf::Btf;
-use ebpf_abi::{config::Config, event::op};
+use ebpf_abi::{config::Config, event::op, map::COPIES};
 use ebpf_loader::{Link, Maps, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
@@ -26,6 +26,21 @@ use crate::{
     procfs::{Cgroup, Procfs, namespaces},
     users::Users,
 };
+
+/// The programs by the event type that they send, in the order in which they are attached, each called as its
+/// tracepoint.
+///
+/// Exits first: an entry made before somebody watches for the exit would stay for ever. Executions before clones: a
+/// clone whose execution went unnoticed would be taken for its parent for ever.
+const PROGRAMS: [(u8, &str); 3] = [
+    (op::EXIT, "sched_process_exit"),
+    (op::EXECVE, "sched_process_exec"),
+    (op::CLONE, "sched_process_fork"),
+];
+
+/// A structure of every kernel in which a tracepoint may be preempted, and of some in which it may not (6.15 on). There
+/// is no closer sign, and a spare costs little.
+const PREEMPTIBLE: &str = "srcu_ctr";
 
 /// Programs attached, maps, and the ring.
 #[derive(Debug)]
@@ -57,6 +72,12 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
     object.set_global("CONFIG", config.as_bytes())?;
     object.set_max_entries("tg_events", ring_size(options.ring_bytes))?;
     object.set_max_entries("execve_map", options.execve_map_entries.max(1))?;
+    let copies = if types.structure(PREEMPTIBLE).is_some() {
+        COPIES
+    } else {
+        1
+    };
+    let spare = object.clone();
     let loaded = object.create()?;
     if let Some(refused) = loaded.btf_refused() {
         tracing::debug!("the kernel does not take the type information of its programs: {refused}");
@@ -64,12 +85,8 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
 
     let procfs = procfs(options, cgroup);
     let mut ring = RingBuffer::new(loaded.map("tg_events")?)?;
-    let load = |name| loaded.load(name, ProgramKind::RawTracepoint);
-    // Exits first: an entry made before somebody watches for the exit would stay for ever. Executions before clones: a
-    // clone whose execution went unnoticed would be taken for its parent for ever.
-    let exit = load("sched_process_exit")?;
-    let exec = load("sched_process_exec")?;
-    let fork = load("sched_process_fork")?;
+    let load = |(_, name): (u8, &str)| loaded.load(name, ProgramKind::RawTracepoint);
+    let [exit, exec, fork] = [load(PROGRAMS[0])?, load(PROGRAMS[1])?, load(PROGRAMS[2])?];
     self_test::run(&exec, &mut ring, loaded.maps(), &procfs, &config, &path)?;
     let sent_before = stats::sent(loaded.maps(), op::EXECVE);
     let mut links = Vec::new();
@@ -79,21 +96,25 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
             .then(|| privileges::attach(&loaded, &types))
             .flatten(),
     );
-    let maps = Arc::new(loaded.into_maps());
-    for (program, tracepoint) in [
-        (&exit, "sched_process_exit"),
-        (&exec, "sched_process_exec"),
-        (&fork, "sched_process_fork"),
-    ] {
+    let mut programs = vec![(op::EXIT, exit), (op::EXECVE, exec), (op::CLONE, fork)];
+    for copy in 1..copies {
+        let mut spare = spare.clone();
+        spare.set_global("COPY", copy.as_bytes())?;
+        let spare = spare.create_sharing(loaded.maps())?;
+        for (op, program) in PROGRAMS {
+            programs.push((op, spare.load(program, ProgramKind::RawTracepoint)?));
+        }
+    }
+    for (_, program) in &programs {
         tracing::debug!(
             program = program.name(),
             verified = program.verified_insns(),
             bytes = program.xlated_len(),
             "attach"
         );
-        links.push(program.attach_raw_tracepoint(tracepoint)?);
+        links.push(program.attach_raw_tracepoint(program.name())?);
     }
-    let programs = vec![(op::EXECVE, exec), (op::EXIT, exit), (op::CLONE, fork)];
+    let maps = Arc::new(loaded.into_maps());
     let stats = Arc::new(StatsHandle::new(
         Arc::clone(counters),
         Arc::clone(&maps),

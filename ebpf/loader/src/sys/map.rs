@@ -93,6 +93,16 @@ impl MapFd {
         Ok(Self { fd, spec, value_len })
     }
 
+    /// Another descriptor of the same map.
+    pub(crate) fn try_clone(&self) -> Result<Self, SysError> {
+        let fd = self.fd.try_clone().map_err(|error| SysError {
+            call: "fcntl(F_DUPFD_CLOEXEC)",
+            error,
+            hint: None,
+        })?;
+        Ok(Self { fd, ..*self })
+    }
+
     pub(crate) fn spec(&self) -> &MapSpec {
         &self.spec
     }
