@@ -63,6 +63,8 @@ pub enum Error {
         expected: usize,
         given: usize,
     },
+    #[error("kernel program object has no function {0}, or several of that name")]
+    NoFunction(String),
     #[error("relocate: {0}")]
     Relocate(String),
     #[error("load program {program:?} on {release}: {source}{}", tail(log))]
@@ -88,6 +90,16 @@ pub enum Error {
     Read { path: String, source: io::Error },
     #[error("{name:?} has a NUL byte in it")]
     Nul { name: String },
+}
+
+impl Error {
+    /// What `aya-obj` says of a relocation, with its cause.
+    pub(crate) fn relocation(error: &aya_obj::relocation::EbpfRelocationError) -> Self {
+        let cause = std::error::Error::source(error)
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default();
+        Self::Relocate(format!("{error}{cause}"))
+    }
 }
 
 /// Lines of the verifier's log that an error shows: the reason is at its end.

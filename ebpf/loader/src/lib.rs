@@ -14,8 +14,10 @@
 #![deny(unsafe_code)]
 
 mod bytes;
+mod dispatcher;
 mod error;
 mod link;
+mod linker;
 mod loaded;
 mod map;
 mod object;
@@ -24,6 +26,8 @@ mod program;
 mod ring;
 mod sys;
 
+pub use dispatcher::Dispatcher;
+pub use ebpf_asm::Code;
 pub use error::{Error, SysError};
 pub use link::Link;
 pub use loaded::Loaded;

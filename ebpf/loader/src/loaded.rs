@@ -3,13 +3,17 @@
 use std::{
     collections::{BTreeMap, HashSet},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    sync::Arc,
 };
 
 use aya_obj::{EbpfSectionKind, generated::bpf_map_type::BPF_MAP_TYPE_PERF_EVENT_ARRAY};
 
+use ebpf_asm::Code;
+
 use crate::{
     bytes::kernel_name,
     error::{Error, SysError},
+    linker,
     map::{Map, Maps},
     object::Object,
     probe,
@@ -20,40 +24,58 @@ use crate::{
 /// An object whose maps are in the kernel. Programs loaded from it share them.
 #[derive(Debug)]
 pub struct Loaded {
+    /// Functions, with maps resolved and calls not yet.
     pub(crate) inner: aya_obj::Object,
     pub(crate) btf: Option<OwnedFd>,
     btf_refused: Option<SysError>,
-    maps: Maps,
+    pub(crate) maps: Arc<Maps>,
 }
 
 impl Loaded {
     pub(crate) fn create(object: Object, shared: &Maps) -> Result<Self, Error> {
-        let Object { mut inner } = object;
         sys::unlimit_memlock();
-        let (btf, btf_refused) = match load_btf(&mut inner) {
-            Ok(btf) => (btf, None),
-            Err(refused) => (None, Some(refused)),
-        };
         let mut maps = BTreeMap::new();
-        for (name, definition) in &inner.maps {
+        for (name, definition) in &object.inner.maps {
             let map = match shared.0.get(name) {
                 Some(map) if definition.section_kind() != EbpfSectionKind::Rodata => map.try_clone()?,
                 _ => create_map(name, definition)?,
             };
             maps.insert(name.clone(), map);
         }
-        relocate(&mut inner, &maps)?;
+        Self::with_maps(object, Arc::new(Maps(maps)))
+    }
+
+    pub(crate) fn with_maps(object: Object, maps: Arc<Maps>) -> Result<Self, Error> {
+        let Object { mut inner } = object;
+        let (btf, btf_refused) = match load_btf(&mut inner) {
+            Ok(btf) => (btf, None),
+            Err(refused) => (None, Some(refused)),
+        };
+        relocate(&mut inner, &maps.0)?;
+        // What is cloned for each program that is linked: without what only creating needed.
+        inner.maps.clear();
+        inner.btf = None;
+        inner.btf_ext = None;
         Ok(Self {
             inner,
             btf,
             btf_refused,
-            maps: Maps(maps),
+            maps,
         })
     }
 
     /// Loads program `name`. Only what is loaded has to please the running kernel's verifier.
     pub fn load(&self, name: &str, kind: ProgramKind) -> Result<Program, Error> {
-        Program::load(self, name, kind)
+        self.load_with(name, kind, &[])
+    }
+
+    /// Loads program `name` with functions that it calls replaced by code written at run time.
+    ///
+    /// A replaced function is named by a part of its symbol that no other function has, as names of functions that are
+    /// not exported are mangled. The code may call any function of the object, and use its maps.
+    pub fn load_with(&self, name: &str, kind: ProgramKind, replaced: &[(&str, &Code)]) -> Result<Program, Error> {
+        let function = linker::program(self, name, replaced)?;
+        Program::load(self, name, kind, &function)
     }
 
     /// The map `name`.
@@ -73,7 +95,7 @@ impl Loaded {
     }
 
     /// Keeps the maps and lets go of the program text, once everything is loaded.
-    pub fn into_maps(self) -> Maps {
+    pub fn into_maps(self) -> Arc<Maps> {
         self.maps
     }
 }
@@ -134,7 +156,7 @@ fn create_map(name: &str, definition: &aya_obj::Map) -> Result<Map, Error> {
     Ok(map)
 }
 
-/// Puts map descriptors and call distances into the instructions.
+/// Puts map descriptors into the instructions.
 fn relocate(object: &mut aya_obj::Object, maps: &BTreeMap<String, Map>) -> Result<(), Error> {
     let text: HashSet<usize> = object.functions.keys().map(|&(section, _)| section).collect();
     let definitions = object.maps.clone();
@@ -142,14 +164,9 @@ fn relocate(object: &mut aya_obj::Object, maps: &BTreeMap<String, Map>) -> Resul
         maps.get(name)
             .map(|map| (name.as_str(), map.as_fd().as_raw_fd(), definition))
     });
-    let failed = |error: aya_obj::relocation::EbpfRelocationError| {
-        let cause = std::error::Error::source(&error)
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
-        Error::Relocate(format!("{error}{cause}"))
-    };
-    object.relocate_maps(fds, &text).map_err(failed)?;
-    object.relocate_calls(&text).map_err(failed)
+    object
+        .relocate_maps(fds, &text)
+        .map_err(|error| Error::relocation(&error))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Objects: programs, maps and globals as bytes, before anything is in the kernel.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use zerocopy::IntoBytes as _;
@@ -85,6 +85,12 @@ impl Object {
     /// are its own.
     pub fn create_sharing(self, shared: &Maps) -> Result<Loaded, Error> {
         Loaded::create(self, shared)
+    }
+
+    /// Resolves the references of programs to maps that another instance of this object has created: programs of both
+    /// share them. Values set in this instance are not used.
+    pub fn with_maps(self, maps: Arc<Maps>) -> Result<Loaded, Error> {
+        Loaded::with_maps(self, maps)
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::{
     ffi::CString,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
+
+use ebpf_asm::Code;
 
 use crate::{
     bytes::{kernel_name, machine_code},
     error::Error,
     link::Link,
     loaded::Loaded,
+    map::Map,
     probe,
     sys::{self, ProgLoad},
 };
@@ -102,20 +105,12 @@ pub struct Program {
 }
 
 impl Program {
-    pub(crate) fn load(loaded: &Loaded, name: &str, kind: ProgramKind) -> Result<Self, Error> {
-        let object = &loaded.inner;
-        let function = object
-            .programs
-            .get(name)
-            .and_then(|program| object.functions.get(&program.function_key()))
-            .ok_or_else(|| {
-                let mut there: Vec<_> = object.programs.keys().cloned().collect();
-                there.sort_unstable();
-                Error::NoProgram {
-                    name: name.to_owned(),
-                    there,
-                }
-            })?;
+    pub(crate) fn load(
+        loaded: &Loaded,
+        name: &str,
+        kind: ProgramKind,
+        function: &aya_obj::Function,
+    ) -> Result<Self, Error> {
         let code = machine_code(&function.instructions);
         let (functions, lines) = (
             function.func_info.func_info_bytes(),
@@ -129,10 +124,38 @@ impl Program {
             attach_btf_id,
             flags,
             code: &code,
-            license: &object.license,
+            license: &loaded.inner.license,
             btf: loaded.btf.as_ref().map(AsFd::as_fd),
             func_info: (function.func_info_rec_size as u32, &functions),
             line_info: (function.line_info_rec_size as u32, &lines),
+        };
+        let fd = load_with_log(name, &load)?;
+        let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            fd,
+            info,
+        })
+    }
+
+    /// Loads a program that is code alone; `maps` are those that it refers to, in this order.
+    pub(crate) fn load_code(name: &str, kind: ProgramKind, code: &Code, maps: &[&Map]) -> Result<Self, Error> {
+        let mut insns = code.insns.clone();
+        for (&(at, _), map) in code.maps.iter().zip(maps) {
+            insns[at].imm = map.as_fd().as_raw_fd();
+        }
+        let bytes: Vec<u8> = insns.iter().flat_map(|insn| insn.bytes()).collect();
+        let (prog_type, attach_type, attach_btf_id, flags) = kind.numbers();
+        let load = ProgLoad {
+            name: kernel_name(name),
+            prog_type,
+            attach_type,
+            attach_btf_id,
+            flags,
+            code: &bytes,
+            license: c"GPL",
+            ..Default::default()
         };
         let fd = load_with_log(name, &load)?;
         let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
