@@ -15,8 +15,13 @@ use crate::map::{Capabilities, Credentials, ExecPrivileges, Namespaces, ProcessK
 pub mod op {
     pub const EXECVE: u8 = 5;
     pub const EXIT: u8 = 7;
+    pub const KPROBE: u8 = 13;
+    pub const TRACEPOINT: u8 = 14;
+    pub const UPROBE: u8 = 15;
+    pub const LSM: u8 = 16;
     pub const CLONE: u8 = 23;
     pub const DATA: u8 = 24;
+    pub const USDT: u8 = 28;
 }
 
 /// First bytes of every record.
@@ -220,3 +225,49 @@ pub const INLINE_ARGS: u32 = 2_047;
 
 /// An environment up to this many bytes travels in the exec record itself.
 pub const INLINE_ENVS: u32 = 1_023;
+
+/// A hook of a policy was hit ([`op::KPROBE`] and its kin).
+///
+/// Followed by `args` times a [`HookArg`] with its bytes, in the order in which the policy lists the arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct HookEvent {
+    /// Common to all records.
+    pub header: Header,
+    /// Identity of the process; its start time in ticks when the kernel programs have no entry for it.
+    pub process: ProcessKey,
+    /// Thread.
+    pub tid: u32,
+    /// Number that the agent gave to the hook of the policy.
+    pub hook: u32,
+    /// Position of the selector that matched.
+    pub selector: u16,
+    /// Last action that was taken, by Tetragon's number.
+    pub action: u16,
+    /// Number of arguments that follow.
+    pub args: u32,
+    /// Number of the kernel's stack trace, negative for none.
+    pub kernel_stack: i32,
+    /// Number of the stack trace in user space, negative for none.
+    pub user_stack: i32,
+}
+
+/// An argument in a [`HookEvent`]. Followed by `len` bytes, padded to a multiple of 8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct HookArg {
+    /// Type of the argument as the policy names it, by Tetragon's number.
+    pub kind: u16,
+    /// Bits of [`path_flag`](crate::hook::path_flag).
+    pub flags: u16,
+    /// 0: the value follows. -1: it could not be read. Greater: the pointer at this depth could not be followed.
+    pub status: i32,
+    /// Bytes that follow; of a number, 8.
+    pub len: u32,
+    /// Bytes that it has in memory, when those are more than follow.
+    pub whole: u32,
+    /// Of a path: type and permissions (`st_mode`).
+    pub mode: u32,
+    /// Always 0.
+    pub reserved: u32,
+}

@@ -92,11 +92,24 @@ kernel_fields! {
 
     binprm_filename: required member ["linux_binprm.filename"];
     binprm_cred: required member ["linux_binprm.cred"];
+    binprm_file: required member ["linux_binprm.file"];
+    kiocb_filp: required member ["kiocb.ki_filp"];
+
+    /// Descriptors of a process.
+    task_files: required member ["task_struct.files"];
+    files_fdt: required member ["files_struct.fdt"];
+    fdtable_max_fds: required member ["fdtable.max_fds"];
+    fdtable_fd: required member ["fdtable.fd"];
+
+    path_mnt: required member ["path.mnt"];
+    path_dentry: required member ["path.dentry"];
+    dentry_inode: required member ["dentry.d_inode"];
 
     file_path_mnt: required member ["file.f_path.mnt"];
     file_path_dentry: required member ["file.f_path.dentry"];
     file_inode: required member ["file.f_inode"];
 
+    inode_mode: required member ["inode.i_mode"];
     inode_ino: required member ["inode.i_ino"];
     inode_nlink: required member ["inode.i_nlink"];
 
@@ -156,6 +169,29 @@ kernel_fields! {
     upid_size: required size ["upid"];
     upid_nr: required member ["upid.nr"];
     upid_ns: required member ["upid.ns"];
+
+    socket_sk: required member ["socket.sk"];
+    sock_family: required member ["sock.__sk_common.skc_family"];
+    sock_state: required member ["sock.__sk_common.skc_state"];
+    sock_num: required member ["sock.__sk_common.skc_num"];
+    sock_dport: required member ["sock.__sk_common.skc_dport"];
+    sock_saddr: required member ["sock.__sk_common.skc_rcv_saddr"];
+    sock_daddr: required member ["sock.__sk_common.skc_daddr"];
+    /// Only with `CONFIG_IPV6`.
+    sock_v6_saddr: optional member ["sock.__sk_common.skc_v6_rcv_saddr"];
+    sock_v6_daddr: optional member ["sock.__sk_common.skc_v6_daddr"];
+    sock_type: required member ["sock.sk_type"];
+    sock_protocol: required member ["sock.sk_protocol"];
+    sock_mark: required member ["sock.sk_mark"];
+    sock_priority: required member ["sock.sk_priority"];
+
+    skb_head: required member ["sk_buff.head"];
+    skb_network_header: required member ["sk_buff.network_header"];
+    skb_transport_header: required member ["sk_buff.transport_header"];
+    skb_len: required member ["sk_buff.len"];
+    skb_hash: required member ["sk_buff.hash"];
+    skb_mark: required member ["sk_buff.mark"];
+    skb_priority: required member ["sk_buff.priority"];
 
     css_set_dfl_cgrp: optional member ["css_set.dfl_cgrp"];
     css_set_subsys: optional member ["css_set.subsys"];

@@ -6,6 +6,8 @@
 //! - [`map`]: keys and values of the maps both sides touch;
 //! - [`config`] and [`field`]: the frozen `.rodata` globals, user space to kernel.
 //!
+//! [`hook`] is what policy code, written at run time, and the runtime in the object say to each other.
+//!
 //! Everything is `#[repr(C)]`, little endian by the target's choice (`bpfel`), free of implicit padding (proved at
 //! compile time by the `zerocopy` derives) and the same whatever the kernel. The crate makes no system call and
 //! allocates nothing.
@@ -15,6 +17,7 @@
 pub mod config;
 pub mod event;
 pub mod field;
+pub mod hook;
 pub mod map;
 
 /// Version of everything in this crate. The object carries it in its `ABI_VERSION` global and the agent refuses an

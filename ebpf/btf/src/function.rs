@@ -34,6 +34,13 @@ impl<'a> Btf<'a> {
         })
     }
 
+    /// Names of all functions of this file.
+    pub fn functions(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.own_types()
+            .filter(|ty| ty.kind == Kind::Func)
+            .map(|ty| self.name(&ty))
+    }
+
     /// Parameters of prototype `proto`; none for other types.
     pub fn params(&self, proto: TypeId) -> impl Iterator<Item = Param<'a>> + '_ {
         let ty = self.get(proto).filter(|ty| ty.kind == Kind::FuncProto);

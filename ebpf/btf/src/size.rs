@@ -35,4 +35,23 @@ impl Btf<'_> {
         }
         None
     }
+
+    /// Size in bytes and sign of an integer or enumeration; `None` for other types.
+    pub fn integer(&self, id: TypeId) -> Option<(u64, bool)> {
+        let ty = self.strip(id)?;
+        let signed = match ty.kind {
+            // Encoding, in bits 24 to 27: 1 is signed, 2 a character, 4 a boolean.
+            Kind::Int => group_at::<1>(ty.extra, 0)?[0] >> 24 & 1 != 0,
+            Kind::Enum | Kind::Enum64 => ty.flag,
+            _ => return None,
+        };
+        Some((u64::from(ty.size_or_target), signed))
+    }
+
+    /// Type and number of the elements of an array; `None` for other types.
+    pub fn array(&self, id: TypeId) -> Option<(TypeId, u32)> {
+        let ty = self.strip(id).filter(|ty| ty.kind == Kind::Array)?;
+        let [element, _index, count] = group_at(ty.extra, 0)?;
+        Some((TypeId(element), count))
+    }
 }

@@ -196,11 +196,11 @@ unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, bprm: u
         let inode: u64 = field!(file, file_inode);
         (*event).links = field!(inode, inode_nlink);
         (*event).inode = field!(inode, inode_ino);
-        path::walk(&path::file(task, file));
-        (*event).image_len = advance(scratch, path::copy::<PATH_LIMIT>(part(scratch))) as u16;
+        path::walk(&path::file(task, file), path::exec_buffer());
+        (*event).image_len = advance(scratch, path::copy::<PATH_LIMIT>(path::exec_buffer(), part(scratch))) as u16;
 
         let place = path::working_directory(task);
-        let walked = path::walk(&place);
+        let walked = path::walk(&place, path::exec_buffer());
         if walked == 0 {
             (*scratch).flags |= exec_flag::ERROR_CWD;
         }
@@ -210,7 +210,7 @@ unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, bprm: u
         if (place.dentry ^ place.root_dentry) | (place.mnt ^ place.root_mnt) == 0 {
             (*scratch).flags |= exec_flag::ROOT_CWD;
         }
-        (*event).cwd_len = advance(scratch, path::copy::<PATH_LIMIT>(part(scratch))) as u16;
+        (*event).cwd_len = advance(scratch, path::copy::<PATH_LIMIT>(path::exec_buffer(), part(scratch))) as u16;
     }
 }
 

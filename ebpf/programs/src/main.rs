@@ -15,6 +15,7 @@ mod exec;
 mod exit;
 mod fork;
 mod globals;
+mod hook;
 mod maps;
 mod output;
 mod path;

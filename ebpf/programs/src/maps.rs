@@ -6,7 +6,8 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    map::{COPIES, ExecPrivileges, ProcessEntry, STATS_ENTRIES},
+    hook::{HookScratch, SLOT_LEN, heap},
+    map::{COPIES, ExecPrivileges, ProcessEntry, ProcessKey, STATS_ENTRIES},
 };
 
 /// Every record goes through this one ring: order in it is order of events, whatever the CPU.
@@ -89,5 +90,44 @@ pub struct PathBuffer {
     pub bytes: [u8; PATH_SIZE + 256],
 }
 
+/// One for each heap of hooks, and one for each instance of the exec program.
+const PATH_BUFFERS: u32 = heap::COUNT + COPIES;
+
 #[map(name = "tg_path_heap")]
-pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(COPIES, 0);
+pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(PATH_BUFFERS, 0);
+
+/// Hooks at work, one for each [`heap`].
+#[map(name = "tg_hook_heap")]
+pub static HOOKS: PerCpuArray<HookScratch> = PerCpuArray::with_max_entries(heap::COUNT, 0);
+
+/// Furthest offset at which an argument may begin in a record of a hook.
+pub const LAST_ARG: u32 = 22_016;
+
+/// A record of a hook under construction.
+#[repr(C, align(8))]
+pub struct HookRecord {
+    /// Bytes that are written.
+    pub end: u32,
+    pub reserved: u32,
+    pub bytes: [u8; LAST_ARG as usize + SLOT_LEN + 256],
+}
+
+#[map(name = "tg_hook_record")]
+pub static RECORDS: PerCpuArray<HookRecord> = PerCpuArray::with_max_entries(heap::COUNT, 0);
+
+/// Path of the executable of a process image.
+#[repr(C)]
+pub struct Binary {
+    /// Length of the path; what is longer than `bytes` lost its beginning.
+    pub len: u32,
+    pub reserved: u32,
+    pub bytes: [u8; BINARY_LEN + 1],
+}
+
+/// Bytes of the path of an executable that are remembered: one less than a power of two.
+pub const BINARY_LEN: usize = 511;
+
+/// Executables of processes that hooks asked for, by image: an image's executable never changes, so nothing has to be
+/// kept up to date.
+#[map(name = "tg_binaries")]
+pub static BINARIES: LruHashMap<ProcessKey, Binary> = LruHashMap::with_max_entries(1_024, 0);

@@ -20,6 +20,13 @@ const MAX_STEPS: u32 = 256;
 /// What the kernel appends to the name of an unlinked file (fs/d_path.c).
 const DELETED: [u8; 10] = *b" (deleted)";
 
+/// Path buffer of this instance of the exec program; hooks of policies have those before, by
+/// [`heap`](ebpf_abi::hook::heap).
+#[inline(always)]
+pub fn exec_buffer() -> u32 {
+    ebpf_abi::hook::heap::COUNT + globals::copy()
+}
+
 /// A place in the file tree, and the root it is seen from.
 #[derive(Clone, Copy)]
 pub struct Place {
@@ -32,19 +39,19 @@ pub struct Place {
 /// Set in the result of [`walk`] when the path has more components, or more bytes, than the walk takes.
 pub const INCOMPLETE: u32 = 0x8000_0000;
 
-/// Writes the path of `place` to the end of this CPU's path buffer and returns its length, with [`INCOMPLETE`] set when
-/// only the tail of the path is there. 0: no path.
+/// Writes the path of `place` to the end of path buffer `buffer` of this CPU and returns its length, with
+/// [`INCOMPLETE`] set when only the tail of the path is there. 0: no path.
 #[inline(always)]
-pub fn walk(place: &Place) -> u32 {
-    path_walk(place.mnt, place.dentry, place.root_mnt, place.root_dentry)
+pub fn walk(place: &Place, buffer: u32) -> u32 {
+    path_walk(place.mnt, place.dentry, place.root_mnt, place.root_dentry, buffer)
 }
 
 /// The body of [`walk`]. Exported, which makes it a global function in the verifier's sense: it is verified once, for
 /// any arguments, however many programs and places call it (kernel 5.6, Documentation/bpf/verifier.rst).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64) -> u32 {
-    let Some(buffer) = PATH.get_ptr_mut(globals::copy()) else {
+pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u64, buffer: u32) -> u32 {
+    let Some(buffer) = PATH.get_ptr_mut(buffer) else {
         return 0;
     };
     // SAFETY: a whole map value of this CPU.
@@ -104,7 +111,9 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
         let name: u64 = field!(dentry, dentry_name);
         let len = len & 0xff;
         let start = cursor.get();
-        if start < len + 1 {
+        // A byte is kept free, so that the longest path is one less than a power of two, which `copy` counts on. The
+        // length is compared as it is: of a register that was added to, verifiers of 6.10 to 6.12 forget the bounds.
+        if start.wrapping_sub(1) <= len {
             break;
         }
         // SAFETY: at most 255 bytes from an offset of at most 4,095: inside the buffer's 4,096 + 256 bytes.
@@ -161,15 +170,15 @@ impl Cursor {
     }
 }
 
-/// Copies the last walked path to `to`; returns its length, at most `LIMIT`, which is one less than a power of two. A
-/// longer path loses its end.
+/// Copies the path last walked into path buffer `buffer` to `to`; returns its length, at most `LIMIT`, which is one less
+/// than a power of two. A longer path loses its end.
 ///
 /// # Safety
 ///
 /// `to` must have room for `LIMIT` bytes in the verifier's eyes.
 #[inline(always)]
-pub unsafe fn copy<const LIMIT: u32>(to: *mut u8) -> u32 {
-    let Some(buffer) = PATH.get_ptr(globals::copy()) else {
+pub unsafe fn copy<const LIMIT: u32>(buffer: u32, to: *mut u8) -> u32 {
+    let Some(buffer) = PATH.get_ptr(buffer) else {
         return 0;
     };
     // Read back rather than passed, for the reason given at `Cursor`.
@@ -191,6 +200,18 @@ pub fn working_directory(task: u64) -> Place {
     Place {
         mnt: field!(fs, fs_pwd_mnt),
         dentry: field!(fs, fs_pwd_dentry),
+        root_mnt: field!(fs, fs_root_mnt),
+        root_dentry: field!(fs, fs_root_dentry),
+    }
+}
+
+/// The root of `task`, as the root of a place that is to be filled in.
+#[inline(always)]
+pub fn root(task: u64) -> Place {
+    let fs: u64 = field!(task, task_fs);
+    Place {
+        mnt: 0,
+        dentry: 0,
         root_mnt: field!(fs, fs_root_mnt),
         root_dentry: field!(fs, fs_root_dentry),
     }

@@ -12,6 +12,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 pub unsafe trait Plain: Copy {}
 
 // SAFETY: integers have no invalid bit pattern.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
 unsafe impl Plain for u16 {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}

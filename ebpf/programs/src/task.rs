@@ -165,9 +165,22 @@ pub unsafe fn credentials(cred: u64, to: *mut Credentials) {
     // SAFETY: the caller vouches for it.
     unsafe {
         (*to).euid = field!(cred, cred_euid);
-        if config!(process_cred) == 0 {
-            return;
+        if config!(process_cred) != 0 {
+            all_credentials(cred, to);
         }
+    }
+}
+
+/// Writes all that [`Credentials`] has from `cred`.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
+#[inline(always)]
+pub unsafe fn all_credentials(cred: u64, to: *mut Credentials) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        (*to).euid = field!(cred, cred_euid);
         let user_ns: u64 = field!(cred, cred_user_ns);
         (*to).uid = field!(cred, cred_uid);
         (*to).gid = field!(cred, cred_gid);

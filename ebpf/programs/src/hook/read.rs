@@ -1,0 +1,166 @@
+//! Runtime functions that read strings and paths into slots.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
+use ebpf_abi::{
+    hook::{SLOT_LEN, Slot, path_flag, path_kind},
+    map::ProcessKey,
+};
+
+use crate::{
+    globals::offset,
+    maps::{BINARIES, BINARY_LEN, Binary},
+    path::{self, Place},
+    read::{field, read},
+    task,
+};
+
+/// A NUL-terminated string at `address`: see [`runtime::STRING`](ebpf_abi::hook::runtime::STRING).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_string(heap: u32, slot: u32, address: u64, user: u32) -> u32 {
+    let Some(slot) = super::slot(heap, slot) else { return 0 };
+    // SAFETY: a slot of this CPU; the helpers write at most as many bytes as they are told.
+    unsafe {
+        let bytes = (&raw mut (*slot).bytes).cast::<c_void>();
+        let from = address as *const c_void;
+        let len = if user != 0 {
+            bpf_probe_read_user_str(bytes, SLOT_LEN as u32, from)
+        } else {
+            bpf_probe_read_kernel_str(bytes, SLOT_LEN as u32, from)
+        };
+        if len <= 0 {
+            return 0;
+        }
+        (*slot).len = (len as u32).wrapping_sub(1);
+        (*slot).whole = 0;
+        (*slot).flags = 0;
+        (*slot).mode = 0;
+    }
+    1
+}
+
+/// `len` bytes of user memory: see [`runtime::BYTES`](ebpf_abi::hook::runtime::BYTES).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_bytes(heap: u32, slot: u32, address: u64, len: u64) -> u32 {
+    let Some(slot) = super::slot(heap, slot) else { return 0 };
+    // SAFETY: as above; one byte less than a slot holds.
+    unsafe {
+        let taken = if len < SLOT_LEN as u64 {
+            len as u32
+        } else {
+            SLOT_LEN as u32 - 1
+        };
+        (&raw mut (*slot).len).write_volatile(taken);
+        let taken = (&raw const (*slot).len).read_volatile() & (SLOT_LEN as u32 - 1);
+        if bpf_probe_read_user((&raw mut (*slot).bytes).cast(), taken, address as *const c_void) != 0 {
+            return 0;
+        }
+        (*slot).whole = if len > u64::from(taken) { len as u32 } else { 0 };
+        (*slot).flags = 0;
+        (*slot).mode = 0;
+    }
+    1
+}
+
+/// The path of something: see [`runtime::PATH`](ebpf_abi::hook::runtime::PATH).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_path(heap: u32, slot: u32, kind: u32, address: u64) -> u32 {
+    let Some(slot) = super::slot(heap, slot) else { return 0 };
+    let task = task::current();
+    let mut file = address;
+    if kind == path_kind::FD {
+        file = descriptor(task, address as u32);
+    } else if kind == path_kind::KIOCB {
+        file = field!(address, kiocb_filp);
+    } else if kind == path_kind::BINPRM {
+        file = field!(address, binprm_file);
+    }
+    if file == 0 {
+        return 0;
+    }
+    let (mut mnt_at, mut dentry_at) = (offset!(file_path_mnt), offset!(file_path_dentry));
+    if kind == path_kind::PATH {
+        (mnt_at, dentry_at) = (offset!(path_mnt), offset!(path_dentry));
+    }
+    let place = Place {
+        mnt: read(file, mnt_at),
+        dentry: read(file, dentry_at),
+        ..path::root(task)
+    };
+    let inode: u64 = field!(place.dentry, dentry_inode);
+    let mode: u16 = field!(inode, inode_mode);
+    let walked = path::walk(&place, heap);
+    // SAFETY: a slot of this CPU.
+    unsafe {
+        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(heap, (&raw mut (*slot).bytes).cast());
+        (*slot).len = len;
+        (*slot).whole = 0;
+        (*slot).flags = if walked & path::INCOMPLETE != 0 {
+            path_flag::UNRESOLVED
+        } else {
+            0
+        };
+        (*slot).mode = u32::from(mode);
+    }
+    u32::from(walked != 0)
+}
+
+/// The `struct file` behind descriptor `fd` of `task`; 0 when there is none.
+#[inline(always)]
+fn descriptor(task: u64, fd: u32) -> u64 {
+    let files: u64 = field!(task, task_files);
+    let table: u64 = field!(files, files_fdt);
+    let max: u32 = field!(table, fdtable_max_fds);
+    if fd >= max {
+        return 0;
+    }
+    let array: u64 = field!(table, fdtable_fd);
+    read(array.wrapping_add(u64::from(fd) * 8), 0)
+}
+
+/// The executable of the current process: see [`runtime::BINARY`](ebpf_abi::hook::runtime::BINARY).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_binary(heap: u32, slot: u32) -> u32 {
+    let Some(slot) = super::slot(heap, slot) else { return 0 };
+    let task = task::current();
+    let mut key = ProcessKey::new(0, 0);
+    // SAFETY: the key is a local; the slot and the map's value are valid for what is copied.
+    unsafe {
+        task::identity(task, &raw mut key);
+        let bytes = (&raw mut (*slot).bytes).cast::<u8>();
+        (*slot).whole = 0;
+        (*slot).flags = 0;
+        (*slot).mode = 0;
+        if let Some(binary) = BINARIES.get_ptr(&key) {
+            let len = (&raw const (*binary).len).read_volatile() & BINARY_LEN as u32;
+            aya_ebpf::helpers::generated::bpf_probe_read_kernel(bytes.cast(), len, (&raw const (*binary).bytes).cast());
+            (*slot).len = len;
+            return 1;
+        }
+        let mm: u64 = field!(task, task_mm);
+        let file: u64 = field!(mm, mm_exe_file);
+        if file == 0 {
+            return 0;
+        }
+        path::walk(&path::file(task, file), heap);
+        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(heap, bytes);
+        (*slot).len = len;
+        if len <= BINARY_LEN as u32 {
+            // Two words and the bytes of the slot are a binary already: see the assertion below.
+            (&raw mut (*slot).flags).write_volatile(len);
+            let _ = BINARIES.insert(&key, &*(&raw const (*slot).flags).cast::<Binary>(), 0);
+            (&raw mut (*slot).flags).write_volatile(0);
+        }
+        1
+    }
+}
+
+const _: () = assert!(
+    core::mem::offset_of!(Slot, bytes) - core::mem::offset_of!(Slot, flags) == core::mem::offset_of!(Binary, bytes),
+    "a binary is copied out of a slot as it is"
+);

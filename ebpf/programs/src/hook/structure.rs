@@ -1,0 +1,210 @@
+//! Runtime function that reads kernel structures into slots.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use ebpf_abi::{
+    hook::{Flow, Slot, structure},
+    map::{Capabilities, Credentials},
+};
+
+use crate::{
+    read::{Plain, field, read, read_optional},
+    task,
+};
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
+
+/// Extension headers of an IPv6 packet that are skipped at most.
+const MAX_EXTENSIONS: u32 = 7;
+
+/// What is known of a structure: see [`runtime::STRUCTURE`](ebpf_abi::hook::runtime::STRUCTURE).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_structure(heap: u32, slot: u32, kind: u32, address: u64) -> u32 {
+    let Some(slot) = super::slot(heap, slot) else { return 0 };
+    if address == 0 {
+        return 0;
+    }
+    // SAFETY: a slot of this CPU, with room for each of the structures.
+    unsafe {
+        (*slot).whole = 0;
+        (*slot).flags = 0;
+        (*slot).mode = 0;
+        if kind == structure::CRED {
+            let to = (&raw mut (*slot).bytes).cast::<Credentials>();
+            task::all_credentials(address, to);
+            task::capabilities(address, to.add(1).cast::<Capabilities>());
+            (*slot).len = (size_of::<Credentials>() + size_of::<Capabilities>()) as u32;
+            return 1;
+        }
+        let flow = clear(slot);
+        match kind {
+            structure::SOCK => sock(address, flow),
+            structure::SOCKET => sock(field!(address, socket_sk), flow),
+            structure::SKB => packet(address, flow),
+            structure::SOCKADDR => return u32::from(socket_address(address, flow)),
+            _ => return 0,
+        }
+    }
+    1
+}
+
+/// Makes the slot an empty flow, word by word: as a value it would become a call to `memset`.
+#[inline(always)]
+unsafe fn clear(slot: *mut Slot) -> *mut Flow {
+    // SAFETY: the caller's slot.
+    unsafe {
+        let words = (&raw mut (*slot).bytes).cast::<u64>();
+        let mut index = 0;
+        while index < size_of::<Flow>() / 8 {
+            words.add(index).write_volatile(0);
+            index += 1;
+        }
+        (*slot).len = size_of::<Flow>() as u32;
+        words.cast()
+    }
+}
+
+/// Writes an IPv4 address in its IPv6 form.
+#[inline(always)]
+unsafe fn mapped(address: u32, to: *mut [u8; 16]) {
+    // SAFETY: the caller's; flows are aligned to 8 bytes.
+    unsafe {
+        let words = to.cast::<u32>();
+        words.add(2).write_volatile(0xffff_0000);
+        words.add(3).write_volatile(address);
+    }
+}
+
+#[inline(always)]
+unsafe fn wide(address: [u64; 2], to: *mut [u8; 16]) {
+    // SAFETY: the caller's; flows are aligned to 8 bytes.
+    unsafe {
+        to.cast::<u64>().write_volatile(address[0]);
+        to.cast::<u64>().add(1).write_volatile(address[1]);
+    }
+}
+
+// SAFETY: any bits are two words.
+unsafe impl Plain for [u64; 2] {}
+
+#[inline(always)]
+unsafe fn sock(sock: u64, flow: *mut Flow) {
+    // SAFETY: the caller's flow.
+    unsafe {
+        (*flow).cookie = sock;
+        let family: u16 = field!(sock, sock_family);
+        (*flow).family = family;
+        let state: u8 = field!(sock, sock_state);
+        (*flow).state = u16::from(state);
+        (*flow).kind = field!(sock, sock_type);
+        (*flow).protocol = field!(sock, sock_protocol);
+        (*flow).mark = field!(sock, sock_mark);
+        (*flow).priority = field!(sock, sock_priority);
+        (*flow).source_port = field!(sock, sock_num);
+        let port: u16 = field!(sock, sock_dport);
+        (*flow).destination_port = port.swap_bytes();
+        if family == AF_INET {
+            mapped(field!(sock, sock_saddr), &raw mut (*flow).source);
+            mapped(field!(sock, sock_daddr), &raw mut (*flow).destination);
+        } else if family == AF_INET6 {
+            wide(read_optional!(sock, sock_v6_saddr), &raw mut (*flow).source);
+            wide(read_optional!(sock, sock_v6_daddr), &raw mut (*flow).destination);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn packet(skb: u64, flow: *mut Flow) {
+    // SAFETY: the caller's flow.
+    unsafe {
+        (*flow).hash = field!(skb, skb_hash);
+        (*flow).len = field!(skb, skb_len);
+        (*flow).mark = field!(skb, skb_mark);
+        (*flow).priority = field!(skb, skb_priority);
+        let head: u64 = field!(skb, skb_head);
+        let network: u16 = field!(skb, skb_network_header);
+        let transport: u16 = field!(skb, skb_transport_header);
+        let header = head.wrapping_add(u64::from(network));
+        let first: u8 = read(header, 0);
+        let mut protocol: u8;
+        let mut behind: u64;
+        if first >> 4 == 4 {
+            (*flow).family = AF_INET;
+            protocol = read(header, 9);
+            mapped(read(header, 12), &raw mut (*flow).source);
+            mapped(read(header, 16), &raw mut (*flow).destination);
+            behind = header.wrapping_add(u64::from(first & 15) * 4);
+        } else if first >> 4 == 6 {
+            (*flow).family = AF_INET6;
+            protocol = read(header, 6);
+            wide(read(header, 8), &raw mut (*flow).source);
+            wide(read(header, 24), &raw mut (*flow).destination);
+            behind = header.wrapping_add(40);
+            let mut skipped = 0;
+            // Hop-by-hop, routing, fragment and destination options (RFC 8200, section 4).
+            while skipped < MAX_EXTENSIONS && matches!(protocol, 0 | 43 | 44 | 60) {
+                let length: u8 = read(behind, 1);
+                let size = if protocol == 44 { 8 } else { u64::from(length) * 8 + 8 };
+                protocol = read(behind, 0);
+                behind = behind.wrapping_add(size);
+                skipped += 1;
+            }
+        } else {
+            return;
+        }
+        (*flow).protocol = u16::from(protocol);
+        if protocol == IPPROTO_TCP || protocol == IPPROTO_UDP {
+            // Set (not all ones) and behind the network header where the packet was parsed.
+            if transport != u16::MAX && transport > network {
+                behind = head.wrapping_add(u64::from(transport));
+            }
+            let source: u16 = read(behind, 0);
+            let destination: u16 = read(behind, 2);
+            (*flow).source_port = source.swap_bytes();
+            (*flow).destination_port = destination.swap_bytes();
+        }
+    }
+}
+
+/// An address that a system call was given, or the kernel's copy of one.
+#[inline(always)]
+unsafe fn socket_address(address: u64, flow: *mut Flow) -> bool {
+    // SAFETY: the caller's flow.
+    unsafe {
+        let mut family: u16 = read(address, 0);
+        let user = family == 0;
+        if user {
+            family = user_read(address, 0);
+        }
+        let port: u16 = if user { user_read(address, 2) } else { read(address, 2) };
+        (*flow).family = family;
+        if family == AF_INET {
+            let ip: u32 = if user { user_read(address, 4) } else { read(address, 4) };
+            mapped(ip, &raw mut (*flow).source);
+        } else if family == AF_INET6 {
+            let ip: [u64; 2] = if user { user_read(address, 8) } else { read(address, 8) };
+            wide(ip, &raw mut (*flow).source);
+        } else {
+            return family != 0;
+        }
+        (*flow).source_port = port.swap_bytes();
+        true
+    }
+}
+
+#[inline(always)]
+fn user_read<T: Plain>(base: u64, offset: u32) -> T {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes all bytes, zeroes on failure, and every bit pattern is a `T`.
+    unsafe {
+        bpf_probe_read_user(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            base.wrapping_add(u64::from(offset)) as *const core::ffi::c_void,
+        );
+        value.assume_init()
+    }
+}
