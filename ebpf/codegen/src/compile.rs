@@ -1,0 +1,143 @@
+//! From a point to code.
+
+use ebpf_abi::hook::heap;
+use ebpf_asm::{Assembler, Code, Error, Label, Reg};
+
+use crate::{
+    field, number,
+    plan::{Action, Context, Filter, Hook, Point, Selector},
+    read::Reader,
+    report, text,
+};
+
+/// `bpf_send_signal` (`enum bpf_func_id`, kernel 5.3).
+const SEND_SIGNAL: u32 = 109;
+
+/// `bpf_override_return` (kernel 4.16, `CONFIG_BPF_KPROBE_OVERRIDE`).
+const OVERRIDE_RETURN: u32 = 58;
+
+/// What the code returns.
+const VERDICT: Reg = Reg::R9;
+
+/// Tetragon's numbers of actions in records.
+mod action_number {
+    pub(super) const POST: u16 = 0;
+    pub(super) const SIGKILL: u16 = 2;
+    pub(super) const OVERRIDE: u16 = 4;
+    pub(super) const NO_POST: u16 = 8;
+    pub(super) const SIGNAL: u16 = 9;
+}
+
+/// Compiles `point`.
+pub fn compile(point: &Point) -> Result<Code, Error> {
+    let heap = match point.context {
+        Context::Registers | Context::SyscallRegisters => heap::PROBE,
+        Context::Words => heap::RAW,
+        Context::Function { .. } => heap::TRACING,
+        Context::Lsm => heap::LSM,
+    };
+    let verdict = point.context == Context::Lsm;
+    let mut asm = Assembler::new();
+    let mut reader = Reader::new(point.context, heap);
+    reader.prologue(&mut asm);
+    asm.set(VERDICT, 0);
+    for hook in &point.hooks {
+        compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
+    }
+    asm.copy(Reg::R0, VERDICT);
+    asm.exit();
+    asm.finish()
+}
+
+fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool, hook: &Hook) {
+    let end = asm.label();
+    if hook.selectors.is_empty() {
+        report::record(asm, reader, op, hook, 0, action_number::POST);
+    }
+    for (index, selector) in hook.selectors.iter().enumerate() {
+        let next = asm.label();
+        for filter in &selector.filters {
+            compile_filter(asm, reader, hook, filter, next);
+        }
+        compile_actions(asm, reader, op, verdict, hook, index, selector);
+        asm.jump(end);
+        asm.bind(next);
+    }
+    asm.bind(end);
+}
+
+fn compile_filter(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, filter: &Filter, fail: Label) {
+    match filter {
+        Filter::Number(subject, test) => match reader.subject(asm, *subject, &hook.args, fail) {
+            Some(signed) => number::test(asm, test, signed, fail),
+            None => asm.jump(fail),
+        },
+        Filter::Text(subject, test) => match reader.text(asm, *subject, &hook.args, fail) {
+            Some(slot) => text::test(asm, test, slot, fail),
+            None => asm.jump(fail),
+        },
+        Filter::Field {
+            subject,
+            offset,
+            bytes,
+            mask,
+            test,
+        } => match reader.text(asm, *subject, &hook.args, fail) {
+            Some(slot) => field::number(asm, slot, *offset, *bytes, *mask, test, fail),
+            None => asm.jump(fail),
+        },
+        Filter::Address {
+            subject,
+            offset,
+            networks,
+            not,
+        } => match reader.text(asm, *subject, &hook.args, fail) {
+            Some(slot) => field::address(asm, slot, *offset, networks, *not, fail),
+            None => asm.jump(fail),
+        },
+    }
+}
+
+fn compile_actions(
+    asm: &mut Assembler,
+    reader: &mut Reader,
+    op: u8,
+    verdict: bool,
+    hook: &Hook,
+    index: usize,
+    selector: &Selector,
+) {
+    let mut post = true;
+    let mut last = action_number::POST;
+    for action in &selector.actions {
+        last = match *action {
+            Action::Post => action_number::POST,
+            Action::NoPost => {
+                post = false;
+                action_number::NO_POST
+            }
+            Action::Override(result) if verdict => {
+                asm.set(VERDICT, i64::from(result) as u64);
+                action_number::OVERRIDE
+            }
+            Action::Override(result) => {
+                asm.copy(Reg::R1, Reg::R7);
+                asm.set(Reg::R2, i64::from(result) as u64);
+                asm.call_helper(OVERRIDE_RETURN);
+                action_number::OVERRIDE
+            }
+            Action::Signal(number) => {
+                asm.set(Reg::R1, u64::from(number));
+                asm.call_helper(SEND_SIGNAL);
+                if number == 9 {
+                    action_number::SIGKILL
+                } else {
+                    action_number::SIGNAL
+                }
+            }
+        };
+    }
+    if post {
+        report::record(asm, reader, op, hook, index, last);
+    }
+}

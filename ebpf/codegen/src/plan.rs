@@ -1,0 +1,195 @@
+//! What to compile.
+
+/// A place in the kernel and what policies want there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// How a program is called there.
+    pub context: Context,
+    /// Type of record that is sent, one of [`op`](ebpf_abi::event::op).
+    pub op: u8,
+    /// One for each policy that names the place, in order.
+    pub hooks: Vec<Hook>,
+}
+
+/// How a program is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// By breakpoint at a function: the context is the registers.
+    Registers,
+    /// The same at a system call, whose arguments are in the registers that its only argument points to.
+    SyscallRegisters,
+    /// With its arguments as words: raw tracepoints.
+    Words,
+    /// Through a trampoline at a function: its parameters as words whose types the verifier knows, behind them, where it
+    /// returns, the result.
+    Function {
+        /// Number of parameters.
+        parameters: u8,
+    },
+    /// At a security hook, the same way. What the code returns is the verdict.
+    Lsm,
+}
+
+/// What one policy wants at the place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// Number by which records name it.
+    pub number: u32,
+    /// What to report, in this order.
+    pub args: Vec<Arg>,
+    /// The first that matches decides. None: everything matches, and is reported.
+    pub selectors: Vec<Selector>,
+}
+
+/// An argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arg {
+    /// Where it begins.
+    pub source: Source,
+    /// The way from there through the kernel's memory: at each number but the last a pointer is read that many bytes
+    /// behind where the way has come to, and followed; the last leads to the value. Empty: the word itself is the value.
+    pub way: Vec<i32>,
+    /// What it is.
+    pub read: Read,
+    /// Number of its type in records.
+    pub kind: u16,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Parameter of the function, from 0. At most 5.
+    Parameter(u8),
+    /// What the function returned.
+    Return,
+    /// The `struct task_struct` of the current thread.
+    Task,
+    /// A register of the interrupted code, by its offset in `struct pt_regs`.
+    Register(i16),
+}
+
+/// What the value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A number of so many bytes: 1, 2, 4 or 8. At the end of a way it is in memory.
+    Number {
+        /// Its width.
+        bytes: u8,
+        /// Whether it has a sign.
+        signed: bool,
+    },
+    /// The address of a NUL-terminated string.
+    Text {
+        /// In user space rather than in the kernel.
+        user: bool,
+    },
+    /// What has a path: one of [`path_kind`](ebpf_abi::hook::path_kind).
+    Path(u32),
+    /// The address in user space of as many bytes as the other source says.
+    Bytes(Source),
+    /// The address of a kernel structure: one of [`structure`](ebpf_abi::hook::structure).
+    Structure(u32),
+}
+
+/// Filters that must all pass, and what is done then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// All of them must pass.
+    pub filters: Vec<Filter>,
+    /// Taken in this order. None: the event is reported.
+    pub actions: Vec<Action>,
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// On a number. What cannot be read passes no filter.
+    Number(Subject, NumberTest),
+    /// On a string, a path or bytes. What cannot be read passes no filter.
+    Text(Subject, TextTest),
+    /// On a number inside something that was read, a structure or the mode of a file: where it is, from the beginning
+    /// of its [`Slot`](ebpf_abi::hook::Slot), its width in bytes, and what of it counts.
+    Field {
+        /// What it is part of.
+        subject: Subject,
+        /// Offset in the slot.
+        offset: u16,
+        /// 1, 2, 4 or 8 bytes, without sign.
+        bytes: u8,
+        /// Bits that count.
+        mask: u64,
+        /// The condition.
+        test: NumberTest,
+    },
+    /// On an address inside a structure that was read, of 16 bytes, IPv4 addresses in their IPv6 form.
+    Address {
+        /// What it is part of.
+        subject: Subject,
+        /// Offset in the slot, a multiple of 8.
+        offset: u16,
+        /// Networks of which it must be in one: address, and number of bits that count, 0 to 128.
+        networks: Vec<([u8; 16], u8)>,
+        /// Whether to pass what is in none of them instead.
+        not: bool,
+    },
+}
+
+/// What a condition is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An argument of the hook, by its position in [`Hook::args`].
+    Arg(usize),
+    /// Id of the current process (thread group).
+    Pid,
+    /// One of [`fact`](ebpf_abi::hook::fact).
+    Fact(u32),
+    /// Path of the executable of the current process.
+    Binary,
+}
+
+/// A condition on a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NumberTest {
+    /// In one of the ranges, both ends included, or in none of them. In two's complement; which comes first is decided
+    /// by the sign of the subject.
+    In {
+        /// First and last number of each range.
+        ranges: Vec<(u64, u64)>,
+        /// Whether to pass what is in none of them.
+        not: bool,
+    },
+    /// Has a bit of one of the masks.
+    AnyBit {
+        /// The masks.
+        masks: Vec<u64>,
+        /// Whether to pass what has none of the bits.
+        not: bool,
+    },
+}
+
+/// A condition on bytes. Passes if one of the alternatives holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextTest {
+    /// It is one of these.
+    pub equal: Vec<Vec<u8>>,
+    /// It begins with one of these.
+    pub prefix: Vec<Vec<u8>>,
+    /// It ends in one of these, each of at most 240 bytes.
+    pub postfix: Vec<Vec<u8>>,
+    /// Whether to pass where no alternative holds instead.
+    pub not: bool,
+}
+
+/// What is done when a selector matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Report.
+    Post,
+    /// Do not report.
+    NoPost,
+    /// Send a signal to the current process.
+    Signal(u8),
+    /// Skip the function and return this. Where the program's result is the verdict, that; elsewhere
+    /// `bpf_override_return`, which the function must allow.
+    Override(i32),
+}

@@ -1,0 +1,280 @@
+//! Reading what selectors and reports need, once.
+
+use ebpf_abi::hook::{READ, SLOTS, fact, offset, runtime};
+use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
+
+use crate::plan::{Arg, Context, Read, Source, Subject};
+
+/// `struct pt_regs` of x86-64 (arch/x86/include/asm/ptrace.h): offset of each parameter of a function, and of a system
+/// call, which has R10 where a function has RCX; offset of the result.
+const PARAMETERS: [i16; 6] = [112, 104, 96, 88, 72, 64];
+const SYSCALL_PARAMETERS: [i16; 6] = [112, 104, 96, 56, 72, 64];
+const RESULT: i16 = 80;
+
+/// `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task` (`enum bpf_func_id`).
+const PROBE_READ_KERNEL: u32 = 113;
+const PID_TGID: u32 = 14;
+const CURRENT_TASK: u32 = 35;
+
+/// Where on the stack a pointer or number is read to.
+const CELL: i16 = -8;
+
+/// Where things are read to. `R6` is the scratch, `R7` the context.
+pub(crate) struct Reader {
+    context: Context,
+    heap: u32,
+    /// Things that were given a place, in order. The slot is the position, modulo [`SLOTS`].
+    things: Vec<Thing>,
+}
+
+/// Something that is read into a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Thing {
+    Arg(Source, Vec<i32>, Read),
+    Binary,
+}
+
+impl Reader {
+    pub(crate) fn new(context: Context, heap: u32) -> Self {
+        Self {
+            context,
+            heap,
+            things: vec![],
+        }
+    }
+
+    pub(crate) const fn heap(&self) -> u32 {
+        self.heap
+    }
+
+    /// What comes first in the function.
+    pub(crate) fn prologue(&self, asm: &mut Assembler) {
+        asm.copy(Reg::R6, Reg::R1);
+        asm.copy(Reg::R7, Reg::R2);
+        asm.store_imm(Width::U64, Reg::R6, offset::STATE, 0);
+        if self.context == Context::SyscallRegisters {
+            asm.load(Width::U64, Reg::R3, Reg::R7, PARAMETERS[0]);
+            asm.copy(Reg::R1, Reg::R6);
+            asm.alu(Alu::Add, Reg::R1, i32::from(offset::REGS));
+            asm.set(Reg::R2, 15 * 8);
+            asm.call_helper(PROBE_READ_KERNEL);
+        }
+    }
+
+    /// `dst` = the word that `source` has, as it is.
+    pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg) {
+        let (base, offset) = match (self.context, source) {
+            (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
+            (Context::SyscallRegisters, Source::Parameter(index)) => {
+                let register = SYSCALL_PARAMETERS[usize::from(index) % 6];
+                (Reg::R6, offset::REGS + register)
+            }
+            (Context::Registers | Context::SyscallRegisters, Source::Return) => (Reg::R7, RESULT),
+            (Context::Words, Source::Parameter(index)) => (Reg::R7, i16::from(index) * 8),
+            (Context::Words | Context::Lsm, Source::Return) => {
+                debug_assert!(false, "there is no result here");
+                (Reg::R6, offset::CELL)
+            }
+            (Context::Function { parameters }, Source::Return) => {
+                typed(asm, parameters, dst);
+                return;
+            }
+            (Context::Function { .. } | Context::Lsm, Source::Parameter(index)) => {
+                typed(asm, index, dst);
+                return;
+            }
+            (Context::Words | Context::Function { .. } | Context::Lsm, Source::Register(_)) => {
+                debug_assert!(false, "there are no registers here");
+                (Reg::R6, offset::CELL)
+            }
+            (_, Source::Register(register)) => (Reg::R7, register),
+            (_, Source::Task) => {
+                asm.call_helper(CURRENT_TASK);
+                asm.copy(dst, Reg::R0);
+                return;
+            }
+        };
+        asm.load(Width::U64, dst, base, offset);
+    }
+
+    /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,
+    /// goes to `fail` with the number of that pointer, from 1, in `R8`.
+    fn walk(&self, asm: &mut Assembler, arg: &Arg, fail: Label) {
+        self.word(asm, arg.source, Reg::R3);
+        let Some((&last, pointers)) = arg.way.split_last() else {
+            return;
+        };
+        for (index, &offset) in pointers.iter().enumerate() {
+            asm.set(Reg::R8, index as u64 + 1);
+            read_cell(asm, offset, 8, fail);
+            asm.load(Width::U64, Reg::R3, Reg::R10, CELL);
+        }
+        asm.alu(Alu::Add, Reg::R3, last);
+    }
+
+    /// `R2` = the number that `arg` is, extended to 64 bits by its type. Goes to `fail` if it cannot be read, with why
+    /// in `R8`.
+    pub(crate) fn number(&self, asm: &mut Assembler, arg: &Arg, bytes: u8, signed: bool, fail: Label) {
+        if arg.way.is_empty() {
+            self.word(asm, arg.source, Reg::R2);
+        } else {
+            self.walk(asm, arg, fail);
+            asm.set(Reg::R8, arg.way.len() as u64);
+            read_cell(asm, 0, bytes, fail);
+            asm.load(Width::U64, Reg::R2, Reg::R10, CELL);
+        }
+        let unused = 64 - 8 * i32::from(bytes);
+        if unused > 0 {
+            asm.alu(Alu::Shl, Reg::R2, unused);
+            asm.alu(if signed { Alu::Sar } else { Alu::Shr }, Reg::R2, unused);
+        }
+    }
+
+    /// `R2` = the number that `subject` is. Returns whether numbers of its type have a sign; `None` if it is no number.
+    ///
+    /// Goes to `fail` if it cannot be read.
+    pub(crate) fn subject(&self, asm: &mut Assembler, subject: Subject, args: &[Arg], fail: Label) -> Option<bool> {
+        match subject {
+            Subject::Arg(index) => match args.get(index)?.read {
+                Read::Number { bytes, signed } => {
+                    self.number(asm, &args[index], bytes, signed, fail);
+                    Some(signed)
+                }
+                _ => None,
+            },
+            Subject::Pid => {
+                asm.call_helper(PID_TGID);
+                asm.copy(Reg::R2, Reg::R0);
+                asm.alu(Alu::Shr, Reg::R2, 32);
+                Some(false)
+            }
+            Subject::Fact(what) => {
+                debug_assert!(what < fact::NAMESPACE + 10, "a fact that the runtime knows");
+                asm.set(Reg::R1, u64::from(what));
+                asm.call(runtime::FACT);
+                asm.copy(Reg::R2, Reg::R0);
+                Some(false)
+            }
+            Subject::Binary => None,
+        }
+    }
+
+    /// Reads what `subject` is into a slot, unless it is there already, and goes to `fail` if it cannot be read.
+    /// Returns the slot; `None` if it is a number. `R8` says why it cannot be read.
+    pub(crate) fn text(&mut self, asm: &mut Assembler, subject: Subject, args: &[Arg], fail: Label) -> Option<usize> {
+        let thing = match subject {
+            Subject::Binary => Thing::Binary,
+            Subject::Arg(index) => match args.get(index)? {
+                Arg {
+                    read: Read::Number { .. },
+                    ..
+                } => return None,
+                Arg { source, way, read, .. } => Thing::Arg(*source, way.clone(), *read),
+            },
+            Subject::Pid | Subject::Fact(_) => return None,
+        };
+        let number = self.things.iter().position(|known| *known == thing).unwrap_or_else(|| {
+            self.things.push(thing.clone());
+            self.things.len() - 1
+        });
+        let slot = number % SLOTS;
+        // Things beyond the number of slots are read each time, and take the slot of another, which is then read again.
+        let remembered = number < SLOTS;
+        let (tried, there) = (1_u64 << slot, 1_u64 << (slot as u32 + READ));
+        let (known, done, unread) = (asm.label(), asm.label(), asm.label());
+        if remembered {
+            asm.load(Width::U64, Reg::R0, Reg::R6, offset::STATE);
+            asm.jump_if(Condition::Set, Reg::R0, tried, known);
+        }
+        self.read(asm, &thing, slot, unread);
+        asm.load(Width::U64, Reg::R1, Reg::R6, offset::STATE);
+        asm.alu(Alu::And, Reg::R1, !((tried | there) as i32));
+        if remembered {
+            asm.alu(Alu::Or, Reg::R1, tried as i32);
+        }
+        asm.store(Width::U64, Reg::R6, offset::STATE, Reg::R1);
+        asm.jump_if(Condition::Eq, Reg::R0, 0, fail);
+        if remembered {
+            asm.alu(Alu::Or, Reg::R1, there as i32);
+            asm.store(Width::U64, Reg::R6, offset::STATE, Reg::R1);
+        }
+        asm.jump(done);
+        if asm.is_used(unread) {
+            // Not remembered, so that the way is walked again where it matters why it ends early.
+            asm.bind(unread);
+            asm.jump(fail);
+        }
+        if remembered {
+            asm.bind(known);
+            asm.jump_if(Condition::Set, Reg::R0, there, done);
+            asm.set(Reg::R8, UNREADABLE);
+            asm.jump(fail);
+        }
+        asm.bind(done);
+        Some(slot)
+    }
+
+    /// `R0` = whether `thing` could be read into `slot`. Goes to `fail` if its way ends early.
+    fn read(&self, asm: &mut Assembler, thing: &Thing, slot: usize, fail: Label) {
+        if let Thing::Arg(source, way, read) = thing {
+            let arg = Arg {
+                source: *source,
+                way: way.clone(),
+                read: *read,
+                kind: 0,
+            };
+            self.walk(asm, &arg, fail);
+        }
+        let name = match *thing {
+            Thing::Binary => runtime::BINARY,
+            Thing::Arg(_, _, Read::Text { user }) => {
+                asm.set(Reg::R4, u64::from(user));
+                runtime::STRING
+            }
+            Thing::Arg(_, _, Read::Path(kind)) => {
+                asm.copy(Reg::R4, Reg::R3);
+                asm.set(Reg::R3, u64::from(kind));
+                runtime::PATH
+            }
+            Thing::Arg(_, _, Read::Structure(kind)) => {
+                asm.copy(Reg::R4, Reg::R3);
+                asm.set(Reg::R3, u64::from(kind));
+                runtime::STRUCTURE
+            }
+            Thing::Arg(_, _, Read::Bytes(length)) => {
+                self.word(asm, length, Reg::R4);
+                runtime::BYTES
+            }
+            // Numbers are not read into slots.
+            Thing::Arg(_, _, Read::Number { .. }) => return,
+        };
+        asm.set(Reg::R8, UNREADABLE);
+        asm.set(Reg::R1, u64::from(self.heap));
+        asm.set(Reg::R2, slot as u64);
+        asm.call(name);
+    }
+}
+
+/// Status of an argument whose value itself could not be read: -1 in 32 bits.
+const UNREADABLE: u64 = u32::MAX as u64;
+
+/// Reads `bytes` bytes at `R3` plus `offset` into the cell, or goes to `fail`.
+fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {
+    asm.copy(Reg::R1, Reg::R10);
+    asm.alu(Alu::Add, Reg::R1, i32::from(CELL));
+    asm.store_imm(Width::U64, Reg::R10, CELL, 0);
+    asm.set(Reg::R2, u64::from(bytes));
+    if offset != 0 {
+        asm.alu(Alu::Add, Reg::R3, offset);
+    }
+    asm.call_helper(PROBE_READ_KERNEL);
+    asm.jump_if(Condition::Ne, Reg::R0, 0, fail);
+}
+
+/// `dst` = word `index` of a context whose types the verifier knows, as a mere number: by a detour through memory.
+/// Runtime functions take nothing else.
+fn typed(asm: &mut Assembler, index: u8, dst: Reg) {
+    asm.load(Width::U64, dst, Reg::R7, i16::from(index) * 8);
+    asm.store(Width::U64, Reg::R6, offset::CELL, dst);
+    asm.load(Width::U64, dst, Reg::R6, offset::CELL);
+}

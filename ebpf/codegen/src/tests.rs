@@ -1,0 +1,278 @@
+//! Code is run by a small machine, its verdicts compared with those that the plan has when read literally.
+
+mod machine;
+mod oracle;
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use crate::{
+    Action, Arg, Context, Filter, Hook, NumberTest, Point, Read, Selector, Source, Subject, TextTest, compile,
+};
+use machine::World;
+
+fn number(index: u8, bytes: u8, signed: bool) -> Arg {
+    Arg {
+        source: Source::Parameter(index),
+        way: vec![],
+        read: Read::Number { bytes, signed },
+        kind: 1,
+    }
+}
+
+fn point(hooks: Vec<Hook>) -> Point {
+    Point {
+        context: Context::Registers,
+        op: 13,
+        hooks,
+    }
+}
+
+fn is(value: u64) -> NumberTest {
+    NumberTest::In {
+        ranges: vec![(value, value)],
+        not: false,
+    }
+}
+
+#[test]
+fn a_miss_on_a_number_is_a_handful_of_instructions() {
+    let hook = Hook {
+        number: 7,
+        args: vec![number(1, 4, true)],
+        selectors: vec![Selector {
+            filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
+            actions: vec![Action::Signal(9)],
+        }],
+    };
+    expect![[r"
+        0: r6 = r1
+        1: r7 = r2
+        2: *(u64*)(r6 +120) = 0
+        3: r9 = 0
+        4: r2 = *(u64*)(r7 +104)
+        5: r2 <<= 32
+        6: r2 s>>= 32
+        7: if r2 == 4444 goto 9
+        8: goto 26
+        9: r1 = 9
+        10: call helper 109
+        11: r1 = 0
+        12: r2 = 13
+        13: r3 = 7
+        14: r4 = 2
+        15: call hook_begin
+        16: r2 = *(u64*)(r7 +104)
+        17: r2 <<= 32
+        18: r2 s>>= 32
+        19: r3 = r2
+        20: r1 = 0
+        21: r2 = 1
+        22: call hook_number
+        23: r1 = 0
+        24: call hook_send
+        25: goto 26
+        26: r0 = r9
+        27: exit
+    "]]
+    .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
+}
+
+fn numbers() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        3 => 0_u64..6,
+        2 => prop::sample::select(vec![
+            u64::MAX,
+            1 << 63,
+            (1 << 63) - 1,
+            0xffff_ffff,
+            0x8000_0000,
+            0x7fff_ffff,
+            0x1_0000_0000,
+            0xffff_ffff_8000_0000,
+            255,
+            128,
+            0xffff,
+        ]),
+        1 => any::<u64>(),
+    ]
+}
+
+fn number_test() -> impl Strategy<Value = NumberTest> {
+    let ranges = prop::collection::vec((numbers(), numbers()), 0..12).prop_map(|mut ranges| {
+        for (index, range) in ranges.iter_mut().enumerate() {
+            if index % 2 == 0 {
+                range.1 = range.0;
+            }
+        }
+        ranges
+    });
+    prop_oneof![
+        (ranges, any::<bool>()).prop_map(|(ranges, not)| NumberTest::In { ranges, not }),
+        (prop::collection::vec(numbers(), 0..4), any::<bool>())
+            .prop_map(|(masks, not)| NumberTest::AnyBit { masks, not }),
+    ]
+}
+
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[ab/]{0,3}".prop_map(String::into_bytes),
+        "[ab]{6,18}".prop_map(String::into_bytes),
+        "a{12,20}[ab]{4,6}".prop_map(String::into_bytes),
+        "(/usr|/etc|/b){0,4}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..20),
+    ]
+}
+
+fn text_test() -> impl Strategy<Value = TextTest> {
+    let list = || prop::collection::vec(texts(), 0..4);
+    (list(), list(), list(), any::<bool>()).prop_map(|(equal, prefix, postfix, not)| TextTest {
+        equal,
+        prefix,
+        postfix,
+        not,
+    })
+}
+
+/// Few different bytes, so that networks contain them.
+fn address() -> impl Strategy<Value = [u8; 16]> {
+    prop::array::uniform16(prop::sample::select(vec![b'a', b'a', b'a', b'b']))
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let subject = prop_oneof![
+        3 => (0_usize..4).prop_map(Subject::Arg),
+        1 => Just(Subject::Pid),
+        1 => Just(Subject::Binary),
+        1 => (2_u32..5).prop_map(Subject::Fact),
+    ];
+    prop_oneof![
+        (subject.clone(), number_test()).prop_map(|(subject, test)| Filter::Number(subject, test)),
+        (subject.clone(), text_test()).prop_map(|(subject, test)| Filter::Text(subject, test)),
+        (
+            subject.clone(),
+            16_u16..40,
+            prop::sample::select(vec![1_u8, 2, 4, 8]),
+            numbers(),
+            number_test()
+        )
+            .prop_map(|(subject, offset, bytes, mask, test)| Filter::Field {
+                subject,
+                offset,
+                bytes,
+                mask,
+                test
+            }),
+        (
+            subject,
+            prop::sample::select(vec![16_u16, 24]),
+            prop::collection::vec((address(), 0_u8..=128), 0..4),
+            any::<bool>()
+        )
+            .prop_map(|(subject, offset, networks, not)| Filter::Address {
+                subject,
+                offset,
+                networks,
+                not
+            }),
+    ]
+}
+
+fn arg() -> impl Strategy<Value = Arg> {
+    let read = prop_oneof![
+        3 => (prop::sample::select(vec![1_u8, 2, 4, 8]), any::<bool>()).prop_map(|(bytes, signed)| Read::Number { bytes, signed }),
+        2 => any::<bool>().prop_map(|user| Read::Text { user }),
+        1 => (0_u32..3).prop_map(Read::Path),
+        1 => (0_u8..6).prop_map(|index| Read::Bytes(Source::Parameter(index))),
+        1 => (0_u32..4).prop_map(Read::Structure),
+    ];
+    let source = prop_oneof![
+        5 => (0_u8..6).prop_map(Source::Parameter),
+        1 => Just(Source::Return),
+        1 => Just(Source::Task),
+        1 => Just(Source::Register(96)),
+    ];
+    let way = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(-20_i32..40, 1..4)];
+    (source, way, read, 0_u16..40).prop_map(|(source, way, read, kind)| Arg {
+        source,
+        way,
+        read,
+        kind,
+    })
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    let action = prop_oneof![
+        Just(Action::Post),
+        Just(Action::NoPost),
+        (1_u8..32).prop_map(Action::Signal),
+        (-4095_i32..1).prop_map(Action::Override),
+    ];
+    (
+        prop::collection::vec(filter(), 0..3),
+        prop::collection::vec(action, 0..3),
+    )
+        .prop_map(|(filters, actions)| Selector { filters, actions })
+}
+
+fn any_point() -> impl Strategy<Value = Point> {
+    let hook = (
+        any::<u32>(),
+        prop::collection::vec(arg(), 0..5),
+        prop::collection::vec(selector(), 0..4),
+    );
+    let hook = hook.prop_map(|(number, args, selectors)| Hook {
+        number,
+        args,
+        selectors,
+    });
+    let contexts = vec![
+        Context::Registers,
+        Context::SyscallRegisters,
+        Context::Function { parameters: 6 },
+    ];
+    let context = prop::sample::select(contexts);
+    (context, prop::collection::vec(hook, 1..4)).prop_map(|(context, mut hooks)| {
+        for arg in hooks.iter_mut().flat_map(|hook| &mut hook.args) {
+            // Trampolines have no registers.
+            if matches!(arg.source, Source::Register(_)) && matches!(context, Context::Function { .. }) {
+                arg.source = Source::Parameter(0);
+            }
+        }
+        Point { context, op: 13, hooks }
+    })
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let strings = prop::collection::vec((prop::option::weighted(0.8, texts()), any::<u8>()), 8);
+    (
+        (prop::array::uniform6(numbers()), numbers()),
+        numbers(),
+        any::<u32>(),
+        prop::array::uniform8(numbers()),
+        strings,
+        prop::option::weighted(0.8, texts()),
+    )
+        .prop_map(|((args, task), result, pid, facts, strings, binary)| World {
+            args,
+            result,
+            pid,
+            facts,
+            strings: strings.into_iter().map(|(text, _)| text).collect(),
+            binary,
+            task,
+            register: 0,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn code_does_what_the_plan_says(point in any_point(), world in world()) {
+        let code = compile(&point).unwrap();
+        let world = world.at(point.context);
+        let done = machine::run(&code, &world, point.context).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(done, oracle::run(&point, &world), "{}", code);
+    }
+}

@@ -1,0 +1,298 @@
+//! A machine that runs code, with a runtime that writes down what it is asked for.
+
+use ebpf_abi::hook::{HookScratch, SLOT_LEN, offset, runtime};
+use ebpf_asm::{Code, Insn};
+
+use crate::Context;
+
+/// What the code finds.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) args: [u64; 6],
+    pub(super) result: u64,
+    pub(super) pid: u32,
+    pub(super) facts: [u64; 8],
+    /// What is at an address: the address modulo 8 says which; `None` is not readable.
+    pub(super) strings: Vec<Option<Vec<u8>>>,
+    pub(super) binary: Option<Vec<u8>>,
+    pub(super) task: u64,
+    pub(super) register: u64,
+}
+
+impl World {
+    /// The world as it is at a hook of this kind.
+    pub(super) fn at(mut self, context: Context) -> Self {
+        self.register = match context {
+            Context::SyscallRegisters => 0xa5a5_a5a5_a5a5_a5a5,
+            _ => self.args[2],
+        };
+        self
+    }
+
+    pub(super) fn string(&self, address: u64) -> Option<Vec<u8>> {
+        self.strings[address as usize % 8].clone()
+    }
+
+    pub(super) fn bytes(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let mut bytes = self.string(address)?;
+        bytes.truncate(length.min(SLOT_LEN as u64 - 1) as usize);
+        Some(bytes)
+    }
+}
+
+/// The word at an address of the kernel, by a rule that makes some unreadable.
+pub(super) fn memory(address: u64) -> Option<u64> {
+    (!address.is_multiple_of(7)).then(|| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29))
+}
+
+/// What the code did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Signal(u64),
+    Override(u64),
+    Begin(u64, u64, u64),
+    Number(u64, u64),
+    Text(u64, Vec<u8>),
+    Error(u64, u64),
+    Send,
+}
+
+const SCRATCH: u64 = 0x1000_0000;
+const CONTEXT: u64 = 0x2000_0000;
+const USER_REGS: u64 = 0x3000_0000;
+const STACK: u64 = 0x4000_0000;
+
+struct Machine<'a> {
+    world: &'a World,
+    scratch: Vec<u8>,
+    context: Vec<u8>,
+    user_regs: Vec<u8>,
+    stack: [u8; 512],
+    regs: [u64; 11],
+    done: Vec<Done>,
+}
+
+pub(super) fn run(code: &Code, world: &World, context: Context) -> Result<Vec<Done>, String> {
+    let registers = |places: [usize; 6]| {
+        let mut bytes = vec![0; 168];
+        for (value, place) in world.args.iter().zip(places) {
+            bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        bytes[80..88].copy_from_slice(&world.result.to_le_bytes());
+        bytes
+    };
+    let mut machine = Machine {
+        world,
+        // What was in the scratch before must not matter.
+        scratch: vec![0xa5; size_of::<HookScratch>()],
+        context: registers([112, 104, 96, 88, 72, 64]),
+        user_regs: registers([112, 104, 96, 56, 72, 64]),
+        stack: [0xa5; 512],
+        regs: [0; 11],
+        done: vec![],
+    };
+    if context == Context::SyscallRegisters {
+        machine.context = vec![0xa5; 168];
+        machine.context[112..120].copy_from_slice(&USER_REGS.to_le_bytes());
+        machine.context[80..88].copy_from_slice(&world.result.to_le_bytes());
+    }
+    if let Context::Function { .. } = context {
+        for (index, word) in world.args.iter().chain([&world.result]).enumerate() {
+            machine.context[8 * index..8 * index + 8].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+    machine.regs[1] = SCRATCH;
+    machine.regs[2] = CONTEXT;
+    machine.regs[10] = STACK + 512;
+    machine.go(code)?;
+    Ok(machine.done)
+}
+
+impl Machine<'_> {
+    fn go(&mut self, code: &Code) -> Result<(), String> {
+        let mut at = 0;
+        for _ in 0..100_000 {
+            let insn = *code.insns.get(at).ok_or(format!("ran to {at}"))?;
+            let Insn {
+                code: op,
+                dst,
+                src,
+                off,
+                imm,
+            } = insn;
+            let (dst, src) = (usize::from(dst), usize::from(src));
+            let operand = if op & 8 == 0 {
+                i64::from(imm) as u64
+            } else {
+                self.regs[src]
+            };
+            match op {
+                0x95 => return Ok(()),
+                0x18 => {
+                    let high = code.insns[at + 1].imm as u32;
+                    self.regs[dst] = u64::from(high) << 32 | u64::from(imm as u32);
+                    at += 1;
+                }
+                0x85 => {
+                    let name = code.calls.iter().find(|call| call.0 == at).map(|call| call.1);
+                    self.regs[0] = self.call(name, imm)?;
+                    // Lost in calls.
+                    self.regs[1..6].fill(0xdead_dead_dead_dead);
+                }
+                0x05 => at = (at as i64 + i64::from(off)) as usize,
+                _ => match op & 7 {
+                    1 => {
+                        let width = width(op);
+                        let from = self.memory(self.regs[src].wrapping_add(off as i64 as u64), width)?;
+                        let mut word = [0; 8];
+                        word[..width].copy_from_slice(from);
+                        self.regs[dst] = u64::from_le_bytes(word);
+                    }
+                    kind @ (2 | 3) => {
+                        let value = if kind == 2 {
+                            i64::from(imm) as u64
+                        } else {
+                            self.regs[src]
+                        };
+                        let width = width(op);
+                        let to = self.memory(self.regs[dst].wrapping_add(off as i64 as u64), width)?;
+                        to.copy_from_slice(&value.to_le_bytes()[..width]);
+                    }
+                    5 => {
+                        if holds(op, self.regs[dst], operand)? {
+                            at = (at as i64 + i64::from(off)) as usize;
+                        }
+                    }
+                    7 => self.regs[dst] = arithmetic(op, self.regs[dst], operand)?,
+                    _ => return Err(format!("unknown instruction {insn:?}")),
+                },
+            }
+            at += 1;
+        }
+        Err("does not end".to_owned())
+    }
+
+    fn memory(&mut self, address: u64, len: usize) -> Result<&mut [u8], String> {
+        let (region, start) = match address {
+            SCRATCH..CONTEXT => (&mut self.scratch, SCRATCH),
+            CONTEXT..USER_REGS => (&mut self.context, CONTEXT),
+            USER_REGS..STACK => (&mut self.user_regs, USER_REGS),
+            _ => {
+                let start = address.wrapping_sub(STACK) as usize;
+                let stack = self.stack.get_mut(start..start.wrapping_add(len));
+                return stack.ok_or(format!("access of {len} bytes at {address:#x}"));
+            }
+        };
+        let start = address.wrapping_sub(start) as usize;
+        region
+            .get_mut(start..start.wrapping_add(len))
+            .ok_or(format!("access of {len} bytes at {address:#x}"))
+    }
+
+    fn call(&mut self, name: Option<&str>, helper: i32) -> Result<u64, String> {
+        let [_, r1, r2, r3, r4, ..] = self.regs;
+        Ok(match name {
+            None if helper == 109 => {
+                self.done.push(Done::Signal(r1));
+                0
+            }
+            None if helper == 14 => u64::from(self.world.pid) << 32 | 5,
+            None if helper == 35 => self.world.task,
+            None if helper == 58 => {
+                if r1 != CONTEXT {
+                    return Err("not the context".to_owned());
+                }
+                self.done.push(Done::Override(r2));
+                0
+            }
+            // The registers of a system call, or a word of the kernel.
+            None if helper == 113 && r3 == USER_REGS && r2 == 120 => {
+                let from = self.user_regs[..120].to_vec();
+                self.memory(r1, 120)?.copy_from_slice(&from);
+                0
+            }
+            None if helper == 113 => match memory(r3) {
+                Some(word) => {
+                    let bytes = word.to_le_bytes();
+                    self.memory(r1, r2 as usize)?.copy_from_slice(&bytes[..r2 as usize]);
+                    0
+                }
+                None => -14_i64 as u64,
+            },
+            Some(runtime::FACT) => self.world.facts[r1 as usize % 8],
+            Some(runtime::BINARY) => self.fill(r2, self.world.binary.clone())?,
+            Some(runtime::STRING) => self.fill(r2, self.world.string(r3))?,
+            Some(runtime::PATH | runtime::STRUCTURE) => self.fill(r2, self.world.string(r4))?,
+            Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
+            Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
+            Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
+            Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),
+            Some(runtime::SEND) => self.note(Done::Send),
+            Some(runtime::SLOT) => {
+                let slot = r3 as usize;
+                let length = self.memory(SCRATCH + offset::slot_len(slot) as u64, 4)?.to_vec();
+                let length = u32::from_le_bytes(length.try_into().map_err(|_| "length")?);
+                let text = self
+                    .memory(SCRATCH + offset::slot_bytes(slot) as u64, length as usize)?
+                    .to_vec();
+                self.note(Done::Text(r2, text))
+            }
+            other => return Err(format!("call of {other:?} or helper {helper}")),
+        })
+    }
+
+    fn note(&mut self, done: Done) -> u64 {
+        self.done.push(done);
+        1
+    }
+
+    fn fill(&mut self, slot: u64, text: Option<Vec<u8>>) -> Result<u64, String> {
+        let slot = slot as usize;
+        // Whatever happens, what was there is lost.
+        self.memory(SCRATCH + offset::slot_bytes(slot) as u64, SLOT_LEN)?
+            .fill(0xa5);
+        let Some(text) = text else { return Ok(0) };
+        self.memory(SCRATCH + offset::slot_len(slot) as u64, 4)?
+            .copy_from_slice(&(text.len() as u32).to_le_bytes());
+        self.memory(SCRATCH + offset::slot_bytes(slot) as u64, text.len())?
+            .copy_from_slice(&text);
+        Ok(1)
+    }
+}
+
+fn width(op: u8) -> usize {
+    [4, 2, 1, 8][usize::from(op >> 3 & 3)]
+}
+
+fn holds(op: u8, a: u64, b: u64) -> Result<bool, String> {
+    let (sa, sb) = (a as i64, b as i64);
+    Ok(match op & 0xf0 {
+        0x10 => a == b,
+        0x20 => a > b,
+        0x30 => a >= b,
+        0x40 => a & b != 0,
+        0x50 => a != b,
+        0x60 => sa > sb,
+        0x70 => sa >= sb,
+        0xa0 => a < b,
+        0xb0 => a <= b,
+        0xc0 => sa < sb,
+        0xd0 => sa <= sb,
+        _ => return Err(format!("comparison {op:#x}")),
+    })
+}
+
+fn arithmetic(op: u8, a: u64, b: u64) -> Result<u64, String> {
+    Ok(match op & 0xf0 {
+        0x00 => a.wrapping_add(b),
+        0x10 => a.wrapping_sub(b),
+        0x40 => a | b,
+        0x50 => a & b,
+        0x60 => a << (b & 63),
+        0x70 => a >> (b & 63),
+        0xa0 => a ^ b,
+        0xb0 => b,
+        0xc0 => ((a as i64) >> (b & 63)) as u64,
+        _ => return Err(format!("arithmetic {op:#x}")),
+    })
+}

@@ -1,0 +1,195 @@
+//! The plan read literally.
+
+use crate::{
+    Action, Arg, Filter, Hook, NumberTest, Point, Read, Source, Subject, TextTest,
+    tests::machine::{Done, World, memory},
+};
+
+pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
+    let mut done = vec![];
+    for hook in &point.hooks {
+        if hook.selectors.is_empty() {
+            report(point, hook, 0, 0, world, &mut done);
+        }
+        for (index, selector) in hook.selectors.iter().enumerate() {
+            if !selector.filters.iter().all(|filter| passes(filter, hook, world)) {
+                continue;
+            }
+            let mut last = 0;
+            for action in &selector.actions {
+                last = match *action {
+                    Action::Post => 0,
+                    Action::NoPost => 8,
+                    Action::Override(result) => {
+                        done.push(Done::Override(i64::from(result) as u64));
+                        4
+                    }
+                    Action::Signal(number) => {
+                        done.push(Done::Signal(u64::from(number)));
+                        if number == 9 { 2 } else { 9 }
+                    }
+                };
+            }
+            if !selector.actions.contains(&Action::NoPost) {
+                report(point, hook, index, last, world, &mut done);
+            }
+            break;
+        }
+    }
+    done
+}
+
+fn report(point: &Point, hook: &Hook, selector: usize, action: u64, world: &World, done: &mut Vec<Done>) {
+    done.push(Done::Begin(
+        u64::from(point.op),
+        u64::from(hook.number),
+        (selector as u64) << 16 | action,
+    ));
+    for arg in &hook.args {
+        let kind = u64::from(arg.kind);
+        done.push(match value(arg, world) {
+            Ok(Value::Number(value, _)) => Done::Number(kind, value),
+            Ok(Value::Bytes(text)) => Done::Text(kind, text),
+            Err(status) => Done::Error(kind, status),
+        });
+    }
+    done.push(Done::Send);
+}
+
+fn word(source: Source, world: &World) -> u64 {
+    match source {
+        Source::Parameter(index) => world.args[usize::from(index)],
+        Source::Return => world.result,
+        Source::Task => world.task,
+        // Either the third parameter or, at a system call, nothing of it.
+        Source::Register(_) => world.register,
+    }
+}
+
+enum Value {
+    Number(u64, bool),
+    Bytes(Vec<u8>),
+}
+
+/// The value, or the status of the argument.
+fn value(arg: &Arg, world: &World) -> Result<Value, u64> {
+    let mut at = word(arg.source, world);
+    if let Some((last, pointers)) = arg.way.split_last() {
+        for (index, offset) in pointers.iter().enumerate() {
+            at = memory(at.wrapping_add(i64::from(*offset) as u64)).ok_or(index as u64 + 1)?;
+        }
+        at = at.wrapping_add(i64::from(*last) as u64);
+    }
+    let Read::Number { bytes, signed } = arg.read else {
+        let bytes = match arg.read {
+            Read::Bytes(length) => world.bytes(at, word(length, world)),
+            _ => world.string(at),
+        };
+        return bytes.map(Value::Bytes).ok_or(u64::from(u32::MAX));
+    };
+    if !arg.way.is_empty() {
+        at = memory(at).ok_or(arg.way.len() as u64)?;
+    }
+    let value = match (bytes, signed) {
+        (1, true) => at as u8 as i8 as u64,
+        (1, false) => u64::from(at as u8),
+        (2, true) => at as u16 as i16 as u64,
+        (2, false) => u64::from(at as u16),
+        (4, true) => at as u32 as i32 as u64,
+        (4, false) => u64::from(at as u32),
+        _ => at,
+    };
+    Ok(Value::Number(value, signed))
+}
+
+fn bytes(subject: Subject, hook: &Hook, world: &World) -> Option<Vec<u8>> {
+    match subject {
+        Subject::Arg(index) => match value(hook.args.get(index)?, world) {
+            Ok(Value::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        },
+        Subject::Binary => world.binary.clone(),
+        Subject::Pid | Subject::Fact(_) => None,
+    }
+}
+
+fn passes(filter: &Filter, hook: &Hook, world: &World) -> bool {
+    match filter {
+        Filter::Number(subject, test) => {
+            let value = match *subject {
+                Subject::Arg(index) => hook.args.get(index).and_then(|arg| match value(arg, world) {
+                    Ok(Value::Number(value, signed)) => Some((value, signed)),
+                    _ => None,
+                }),
+                Subject::Pid => Some((u64::from(world.pid), false)),
+                Subject::Fact(what) => Some((world.facts[what as usize % 8], false)),
+                Subject::Binary => None,
+            };
+            value.is_some_and(|(value, signed)| number_passes(test, value, signed))
+        }
+        Filter::Text(subject, test) => bytes(*subject, hook, world).is_some_and(|text| text_passes(test, &text)),
+        Filter::Field {
+            subject,
+            offset,
+            bytes: width,
+            mask,
+            test,
+        } => bytes(*subject, hook, world).is_some_and(|bytes| {
+            let mut cell = [0; 8];
+            let width = usize::from(*width);
+            cell[..width].copy_from_slice(&padded(&bytes)[usize::from(*offset) - 16..][..width]);
+            number_passes(test, u64::from_le_bytes(cell) & mask, false)
+        }),
+        Filter::Address {
+            subject,
+            offset,
+            networks,
+            not,
+        } => bytes(*subject, hook, world).is_some_and(|bytes| {
+            let mut address = [0; 16];
+            address.copy_from_slice(&padded(&bytes)[usize::from(*offset) - 16..][..16]);
+            let within = |(network, bits): &([u8; 16], u8)| {
+                let shift = 128 - u32::from(*bits);
+                let key = |address: [u8; 16]| u128::from_be_bytes(address).checked_shr(shift).unwrap_or(0);
+                key(*network) == key(address)
+            };
+            networks.iter().any(within) != *not
+        }),
+    }
+}
+
+/// What the machine has behind the end of what was read.
+fn padded(bytes: &[u8]) -> Vec<u8> {
+    let mut padded = bytes.to_vec();
+    padded.resize(bytes.len() + 64, 0xa5);
+    padded
+}
+
+fn number_passes(test: &NumberTest, value: u64, signed: bool) -> bool {
+    match test {
+        NumberTest::In { ranges, not } => {
+            let within = |&(first, last): &(u64, u64)| {
+                if signed {
+                    (first as i64..=last as i64).contains(&(value as i64))
+                } else {
+                    (first..=last).contains(&value)
+                }
+            };
+            ranges.iter().any(within) != *not
+        }
+        NumberTest::AnyBit { masks, not } => masks.iter().any(|mask| value & mask != 0) != *not,
+    }
+}
+
+fn text_passes(test: &TextTest, given: &[u8]) -> bool {
+    let TextTest {
+        equal,
+        prefix,
+        postfix,
+        not,
+    } = test;
+    let any = equal.iter().any(|value| value == given)
+        || prefix.iter().any(|value| given.starts_with(value))
+        || postfix.iter().any(|value| given.ends_with(value));
+    any != *not
+}
