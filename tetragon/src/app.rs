@@ -8,8 +8,8 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,6 +22,7 @@ use crate::notify::{self, notify};
 use crate::observer::{self, Observer, Stats, Stop};
 use crate::outputs::Outputs;
 use crate::run_dir::{Info, InfoFile, PidFile};
+use crate::sensor::{self, Sensors};
 use crate::server::{self, Address, Api, Hub, Listener, Routes, Serving};
 use crate::{logging, privileges};
 
@@ -84,7 +85,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         server,
         health,
         run_dir,
-        policy_dir,
+        policies,
         config_dir,
         unknown,
     } = config;
@@ -97,7 +98,6 @@ fn run(config: Config) -> anyhow::Result<()> {
     }
     privileges::check()?;
     let _pid_file = PidFile::create(&run_dir, &observer.procfs)?;
-    warn_of_policies(&policy_dir);
 
     let info = Info {
         export_fname: export
@@ -115,6 +115,10 @@ fn run(config: Config) -> anyhow::Result<()> {
         pid: std::process::id(),
         ..Info::default()
     };
+    let source = sensor::Source {
+        bpf_lib: observer.bpf_lib.clone(),
+        btf: observer.btf.clone(),
+    };
     let export = export.map(Exporter::open).transpose()?;
     let exported = export.as_ref().map(Exporter::counters);
     let hub = Arc::<Hub>::default();
@@ -128,14 +132,24 @@ fn run(config: Config) -> anyhow::Result<()> {
         .context("start the runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let serving = serve(server, &hub)?;
+        let sensors = Arc::<OnceLock<Mutex<Sensors>>>::default();
+        let serving = serve(server, &hub, &sensors)?;
         let health = health.as_ref().and_then(Health::start);
         let mut observing = Observing::start(observer, outputs)?;
         let mut received = None;
         let mut info_file = None;
         tokio::select! {
             // When it fails, the observer has ended.
-            ready = &mut observing.ready => if ready.is_ok() {
+            ready = &mut observing.ready => if let Ok((maps, table)) = ready {
+                let mut loaded = Sensors::new(source, maps, table);
+                if let Err(error) = policies.load(&mut loaded) {
+                    drop(loaded);
+                    observing.stop.stop();
+                    let _ended = (&mut observing.ended).await;
+                    serving.stop().await;
+                    return Err(error.into());
+                }
+                let _only_once = sensors.set(Mutex::new(loaded));
                 info_file = Some(InfoFile::write(&run_dir, &info)?);
                 if let Some(health) = &health {
                     health.set(true).await;
@@ -149,6 +163,10 @@ fn run(config: Config) -> anyhow::Result<()> {
             if let Some(name) = received.take() {
                 tracing::info!("Received signal {name}, shutting down...");
                 notify(notify::STOPPING);
+                // Before the observer, which then reads what they left.
+                if let Some(sensors) = sensors.get() {
+                    sensors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                }
                 observing.stop.stop();
                 break (&mut observing.ended).await;
             }
@@ -192,7 +210,7 @@ fn account(exported: Option<&export::Counters>, hub: &Hub) {
 }
 
 /// Opens the sockets and serves the API on them.
-fn serve(options: server::Options, hub: &Arc<Hub>) -> anyhow::Result<Serving> {
+fn serve(options: server::Options, hub: &Arc<Hub>, sensors: &Arc<OnceLock<Mutex<Sensors>>>) -> anyhow::Result<Serving> {
     let server::Options {
         addresses,
         queue,
@@ -209,6 +227,7 @@ fn serve(options: server::Options, hub: &Arc<Hub>) -> anyhow::Result<Serving> {
         hub: Arc::clone(hub),
         queue,
         captured: Arc::new(captured),
+        sensors: Arc::clone(sensors),
     });
     Ok(Serving::start(&routes, listeners))
 }
@@ -241,7 +260,7 @@ impl Signals {
 struct Observing {
     stop: Stop,
     /// Resolves when sensors are attached; fails when that failed.
-    ready: oneshot::Receiver<()>,
+    ready: oneshot::Receiver<(Arc<ebpf_loader::Maps>, Arc<sensor::Table>)>,
     /// What it came to.
     ended: oneshot::Receiver<Result<Stats, observer::Error>>,
 }
@@ -254,7 +273,7 @@ impl Observing {
         let observer_stop = stop.clone();
         let work = move || {
             let result = Observer::start(options).and_then(|observer| {
-                let _nobody_waits = ready_sender.send(());
+                let _nobody_waits = ready_sender.send(observer.for_policies());
                 observer.run(&mut outputs, &observer_stop)
             });
             // The file is written and closed before anyone hears of the end.
@@ -273,12 +292,4 @@ impl Observing {
 fn local_address(addresses: &[Address]) -> String {
     let socket = addresses.iter().find(|address| matches!(address, Address::Unix(_)));
     socket.or(addresses.first()).map_or(String::new(), Address::to_string)
-}
-
-/// A policy that is not loaded must not be taken for one that is.
-fn warn_of_policies(directory: &std::path::Path) {
-    let entries = std::fs::read_dir(directory).map_or(0, Iterator::count);
-    if entries > 0 {
-        tracing::warn!(directory = %directory.display(), entries, "Policies are not supported yet, none of these is loaded");
-    }
 }

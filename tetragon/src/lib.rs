@@ -19,6 +19,7 @@ pub mod procfs;
 pub mod record;
 pub mod redaction;
 pub mod run_dir;
+pub mod sensor;
 pub mod server;
 pub mod sink;
 pub mod text;

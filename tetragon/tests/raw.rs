@@ -80,6 +80,7 @@ fn every_record_decodes() {
                 Record::Exit(_) => "exit",
                 Record::Clone(_) => "clone",
                 Record::Data(_) => "data",
+                Record::Hook(_) => "hook",
             };
             kernels.insert((kernel.clone(), kind));
         }

@@ -64,6 +64,9 @@ pub(super) struct General {
     /// Directory with policies to load
     #[arg(long, default_value = super::POLICY_DIR)]
     pub(super) tracing_policy_dir: PathBuf,
+    /// File with a policy to load
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) tracing_policy: String,
 }
 
 /// What the agent says about itself.

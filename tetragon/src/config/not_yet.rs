@@ -76,7 +76,6 @@ const ROWS: &[Row] = &[
     ("server-tls-key-file", Value, &[""]),
     ("server-tls-require-client-cert", Switch, &["false"]),
     ("sleepable-preload-size", Value, &["32768"]),
-    ("tracing-policy", Value, &[""]),
     ("use-perf-ring-buffer", Switch, &["false"]),
     ("verbose", Value, &["0"]),
 ];

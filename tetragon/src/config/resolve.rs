@@ -15,7 +15,7 @@ use super::{Error, Source, values};
 use crate::observer::{self, Redact};
 use crate::redaction::Redaction;
 use crate::server::{self, Address};
-use crate::{export, health, logging};
+use crate::{export, health, logging, sensor};
 
 /// Smallest ring buffer by default. Its pages are mapped twice into the agent, so that it costs twice this in resident
 /// memory.
@@ -41,8 +41,8 @@ pub struct Config {
     pub health: Option<health::Options>,
     /// Directory of the socket, the pid file and the information file.
     pub run_dir: PathBuf,
-    /// Directory of policies.
-    pub policy_dir: PathBuf,
+    /// Policies to load.
+    pub policies: sensor::Files,
     /// Directory of configuration that was asked for.
     pub config_dir: Option<PathBuf>,
     /// Names in configuration files that are no flags, with their place.
@@ -72,6 +72,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         procfs,
         cluster_name,
         tracing_policy_dir,
+        tracing_policy,
     } = general;
     let node_name = node_name(environment);
     let bpf_lib = bpf_lib_folder(&bpf_lib, &sources, environment)?;
@@ -160,7 +161,11 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         },
         health,
         run_dir,
-        policy_dir: tracing_policy_dir,
+        policies: sensor::Files {
+            must_exist: !matches!(sources.of("tracing-policy-dir"), Source::Default),
+            directory: tracing_policy_dir,
+            file: Some(PathBuf::from(tracing_policy)).filter(|path| *path != Path::new("")),
+        },
         config_dir,
         unknown,
     })

@@ -130,7 +130,11 @@ fn defaults() {
                 },
             ),
             run_dir: "/var/run/tetragon",
-            policy_dir: "/etc/tetragon/tetragon.tp.d",
+            policies: Files {
+                directory: "/etc/tetragon/tetragon.tp.d",
+                must_exist: false,
+                file: None,
+            },
             config_dir: None,
             unknown: [],
         }
@@ -261,7 +265,7 @@ fn features_that_are_not_there_can_only_be_off() {
             (&[], Fake::default().variable("TETRAGON_CGROUP_RATE", "1,1s")),
             (
                 &[],
-                Fake::default().file("/etc/tetragon/tetragon.conf.d/tracing-policy", "/p.yaml"),
+                Fake::default().file("/etc/tetragon/tetragon.conf.d/cpuprofile", "/p"),
             ),
             (&[], Fake::default().file("/etc/tetragon/tetragon.yaml", "verbose: 2")),
         ],
@@ -270,7 +274,7 @@ fn features_that_are_not_there_can_only_be_off() {
             --enable-k8s-api is not supported yet
             --release-pinned-bpf is not supported yet
             --cgroup-rate is not supported yet (set in environment variable TETRAGON_CGROUP_RATE)
-            --tracing-policy is not supported yet (set in /etc/tetragon/tetragon.conf.d/tracing-policy)
+            --cpuprofile is not supported yet (set in /etc/tetragon/tetragon.conf.d/cpuprofile)
             --verbose is not supported yet (set in /etc/tetragon/tetragon.yaml: verbose)
         "]],
     );

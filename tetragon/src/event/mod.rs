@@ -3,6 +3,7 @@
 mod builder;
 mod containers;
 mod credentials;
+pub mod hook;
 mod signal;
 
 pub use builder::{Builder, ExecParts};

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use ebpf_abi::{
-    event::{DataEvent, data_kind, exec_flag},
+    event::{DataEvent, data_kind, exec_flag, op},
     map::ProcessKey,
 };
 use prost_types::Timestamp;
-use tetragon_api::v1::{GetEventsResponse, Process, ProcessExec, ProcessExit, get_events_response as events};
+use tetragon_api::v1::{
+    GetEventsResponse, KprobeAction, KprobeArgument, Process, ProcessExec, ProcessExit, ProcessKprobe, ProcessLsm,
+    ProcessTracepoint, get_events_response as events,
+};
 
 use super::{
     data::DataCache,
@@ -17,9 +20,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    event::{Builder, Ending, ExecParts, binary_properties, ending},
+    event::{Builder, Ending, ExecParts, binary_properties, ending, hook},
     process::Cache,
     record::{self, Exec, Record},
+    sensor,
     sink::Sink,
 };
 
@@ -36,6 +40,8 @@ pub(super) struct Pipeline {
     /// The event being emitted, with what all events have in common.
     pub(super) response: GetEventsResponse,
     pub(super) counters: Arc<Counters>,
+    /// What the numbers of hooks stand for.
+    pub(super) hooks: sensor::Reader,
     /// Losses up to which the cache agrees with the kernel's map.
     pub(super) reconciled: u64,
 }
@@ -65,6 +71,10 @@ impl Pipeline {
             Record::Clone(clone) => {
                 self.counters.clone.add(1);
                 self.clone(&clone);
+            }
+            Record::Hook(hook) => {
+                self.counters.hook(hook.head.header.op).add(1);
+                self.hook(&hook, sink);
             }
             Record::Data(data) => {
                 self.counters.data.add(1);
@@ -169,6 +179,82 @@ impl Pipeline {
             self.wait(Event::Exit { key, status, ktime }, sink);
         } else {
             self.emit_exit(key, status, ktime, sink);
+        }
+    }
+
+    /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the
+    /// event that made it known, so what is not known now never will be.
+    fn hook(&mut self, record: &record::Hook<'_>, sink: &mut dyn Sink) {
+        let head = &record.head;
+        let Some(info) = self.hooks.get(head.hook).map(Arc::clone) else {
+            self.counters.hook_unknown.add(1);
+            return;
+        };
+        let (mut args, mut data) = (Vec::<KprobeArgument>::with_capacity(info.args.len()), vec![]);
+        for (known, value) in info.args.iter().zip(record.args.values()) {
+            let list = if known.data { &mut data } else { &mut args };
+            list.push(hook::argument(known, &value));
+        }
+        let slot = self.cache.find(head.process);
+        let parent = slot.and_then(|slot| self.cache.parent(slot));
+        let process = slot.and_then(|slot| self.cache.lend(slot));
+        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
+        let leader = process.tid.replace(head.tid);
+        let mut family = parent.map(|parent| self.family(parent));
+        let parent = family.as_mut().map(Family::take_parent);
+        let action = hook::action(head.action).into();
+        let time = self.clock.timestamp(head.header.ktime);
+        let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
+        let event = match head.header.op {
+            op::LSM => events::Event::ProcessLsm(ProcessLsm {
+                process: Some(process),
+                parent,
+                function_name: info.name.clone(),
+                policy_name,
+                message,
+                args,
+                action,
+                tags,
+                ..ProcessLsm::default()
+            }),
+            op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
+                process: Some(process),
+                parent,
+                subsys: info.subsystem.clone(),
+                event: info.name.clone(),
+                args,
+                policy_name,
+                action,
+                message,
+                tags,
+                ..ProcessTracepoint::default()
+            }),
+            _ => events::Event::ProcessKprobe(ProcessKprobe {
+                process: Some(process),
+                parent,
+                function_name: info.name.clone(),
+                args,
+                data,
+                action,
+                policy_name,
+                return_action: KprobeAction::Post.into(),
+                message,
+                tags,
+                ..ProcessKprobe::default()
+            }),
+        };
+        let (process, parent) = match self.emit(event, time, sink) {
+            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
+            _ => return,
+        };
+        if let Some(family) = family {
+            family.give_back(&mut self.cache, parent, vec![]);
+        }
+        if let (Some(slot), Some(mut process)) = (slot, process) {
+            process.tid = leader;
+            self.cache.give_back(slot, process);
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ebpf_abi::map::ProcessKey;
+use ebpf_loader::Maps;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     clock::Clock,
     record::{RawReader, RawWriter},
+    sensor,
     sink::Sink,
 };
 
@@ -50,6 +52,7 @@ pub struct Observer {
     backlog: Vec<u8>,
     raw: Option<(RawWriter, PathBuf)>,
     collect_every: Duration,
+    hooks: Arc<sensor::Table>,
 }
 
 impl Observer {
@@ -61,6 +64,8 @@ impl Observer {
         let mut attached = start::attach(&options, &counters)?;
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
         let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
+        let hooks = Arc::<sensor::Table>::default();
+        pipeline.hooks = sensor::Reader::new(Arc::clone(&hooks));
         let mut backlog = Vec::new();
         let Attached { ring, maps, procfs, .. } = &mut attached;
         let running = seed::seed(procfs, maps.get("execve_map")?, &mut pipeline, || {
@@ -77,7 +82,13 @@ impl Observer {
             backlog,
             raw,
             collect_every,
+            hooks,
         })
+    }
+
+    /// What policies need of it: its maps, and where to say what the numbers of their hooks stand for.
+    pub fn for_policies(&self) -> (Arc<Maps>, Arc<sensor::Table>) {
+        (Arc::clone(&self.attached.maps), Arc::clone(&self.hooks))
     }
 
     /// Counters, readable while the observer runs and after.

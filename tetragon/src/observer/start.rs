@@ -24,6 +24,7 @@ use crate::{
     event::{Builder, Containers},
     process::Cache,
     procfs::{Cgroup, Procfs, namespaces},
+    sensor,
     users::Users,
 };
 
@@ -114,7 +115,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         );
         links.push(program.attach_raw_tracepoint(program.name())?);
     }
-    let maps = Arc::new(loaded.into_maps());
+    let maps = loaded.into_maps();
     let stats = Arc::new(StatsHandle::new(
         Arc::clone(counters),
         Arc::clone(&maps),
@@ -171,6 +172,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
             ..GetEventsResponse::default()
         },
         counters,
+        hooks: sensor::Reader::default(),
         reconciled: 0,
     }
 }

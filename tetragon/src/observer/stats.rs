@@ -43,6 +43,10 @@ pub(super) struct Counters {
     pub(super) exit: Counter,
     pub(super) clone: Counter,
     pub(super) data: Counter,
+    pub(super) kprobe: Counter,
+    pub(super) tracepoint: Counter,
+    pub(super) lsm: Counter,
+    pub(super) hook_unknown: Counter,
     pub(super) malformed: Counter,
     pub(super) emitted: Counter,
     pub(super) process_cache: Counter,
@@ -53,6 +57,17 @@ pub(super) struct Counters {
     pub(super) data_cache: Counter,
     pub(super) data_cache_evicted: Counter,
     pub(super) data_lost: Counter,
+}
+
+impl Counters {
+    /// Records of hooks by their type.
+    pub(super) fn hook(&self, op: u8) -> &Counter {
+        match op {
+            op::TRACEPOINT => &self.tracepoint,
+            op::LSM => &self.lsm,
+            _ => &self.kprobe,
+        }
+    }
 }
 
 /// Reads the counters, from any thread.
@@ -89,6 +104,9 @@ impl StatsHandle {
             self.op(op::EXIT, "exit", counters.exit.get()),
             self.op(op::CLONE, "clone", counters.clone.get()),
             self.op(op::DATA, "data", counters.data.get()),
+            self.op(op::KPROBE, "kprobe", counters.kprobe.get()),
+            self.op(op::TRACEPOINT, "tracepoint", counters.tracepoint.get()),
+            self.op(op::LSM, "lsm", counters.lsm.get()),
         ];
         ops[0].sent = ops[0].sent.saturating_sub(self.sent_before);
         Stats {

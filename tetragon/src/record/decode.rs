@@ -1,9 +1,9 @@
 //! Bytes to records.
 
-use ebpf_abi::event::{CloneEvent, DataEvent, ExecEvent, ExitEvent, Header, op};
+use ebpf_abi::event::{CloneEvent, DataEvent, ExecEvent, ExitEvent, Header, HookEvent, op};
 use zerocopy::FromBytes;
 
-use super::{Clone, Data, Exec, Record};
+use super::{Args, Clone, Data, Exec, Hook, Record};
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,12 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             let (head, rest) = head::<DataEvent>(bytes)?;
             whole(bytes, head.header, rest, head.len.into())?;
             Ok(Record::Data(Data { head, bytes: rest }))
+        }
+        op::KPROBE | op::TRACEPOINT | op::LSM => {
+            let (head, rest) = head::<HookEvent>(bytes)?;
+            // Arguments say how long they are, each for itself.
+            whole(bytes, head.header, rest, rest.len() as u64)?;
+            Ok(Record::Hook(Hook { head, args: Args(rest) }))
         }
         other => Err(Malformed::Type(other)),
     }
@@ -193,8 +199,10 @@ mod tests {
             if bytes.len() >= 16 {
                 let size = (bytes.len() as u32).to_le_bytes();
                 bytes[..4].copy_from_slice(&size);
-                bytes[4] = [op::EXECVE, op::EXIT, op::CLONE, op::DATA][kind.index(4)];
-                let _any = decode(&bytes);
+                bytes[4] = [op::EXECVE, op::EXIT, op::CLONE, op::DATA, op::KPROBE][kind.index(5)];
+                if let Ok(Record::Hook(hook)) = decode(&bytes) {
+                    prop_assert!(hook.args.values().count() <= bytes.len() / size_of::<ebpf_abi::event::HookArg>());
+                }
             }
         }
 

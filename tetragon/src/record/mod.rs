@@ -1,11 +1,13 @@
 //! Records of the ring buffer as typed values: the one place where bytes of the kernel programs get a meaning.
 
 mod decode;
+mod hook;
 mod raw;
 
 use ebpf_abi::event::{CloneEvent, DataEvent, ExecEvent, ExitEvent};
 
 pub use decode::{Malformed, decode};
+pub use hook::{Args, Hook, Value};
 pub use raw::{RawReader, RawWriter};
 
 /// A record. What has a variable length is borrowed from the ring.
@@ -19,6 +21,8 @@ pub enum Record<'a> {
     Clone(Clone<'a>),
     /// Part of something too long for the exec record that follows.
     Data(Data<'a>),
+    /// A hook of a policy was hit.
+    Hook(Hook<'a>),
 }
 
 /// [`ExecEvent`] with its variable parts.

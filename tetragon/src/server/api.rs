@@ -1,6 +1,6 @@
 //! What the agent answers to each call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tetragon_api::filter::fields::FieldFilters;
 use tetragon_api::filter::{Captured, Filters};
@@ -14,6 +14,7 @@ use tetragon_api::v1::*;
 use tonic::{Request, Response, Status};
 
 use super::{Events, Hub};
+use crate::sensor::{self, Listed, Sensors};
 
 /// The calls of the API. Clones are the same.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Api {
     pub queue: usize,
     /// What filters may ask for.
     pub captured: Arc<Captured>,
+    /// The policies; not there yet while the agent starts.
+    pub sensors: Arc<OnceLock<Mutex<Sensors>>>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -35,6 +38,68 @@ fn not_yet<T>(call: &str) -> Answer<T> {
 /// Calls that Tetragon answers with an error, too. Not "unimplemented": a client would try other ways.
 fn deprecated<T>(call: &str) -> Answer<T> {
     Err(Status::unknown(format!("{call} is deprecated")))
+}
+
+/// Domain of policies whose request names none.
+const DOMAIN: &str = "grpc";
+
+impl Api {
+    /// Does something with the policies, on a thread where that may take its time.
+    async fn with_sensors<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Sensors) -> Result<T, sensor::Error> + Send + 'static,
+    ) -> Result<T, Status> {
+        let sensors = Arc::clone(&self.sensors);
+        let work = move || {
+            let sensors = sensors
+                .get()
+                .ok_or_else(|| Status::unavailable("the agent is starting"))?;
+            work(&mut sensors.lock().unwrap_or_else(PoisonError::into_inner)).map_err(|error| refused(&error))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(Status::internal(error.to_string())),
+        }
+    }
+}
+
+/// Why a policy was not added or deleted.
+fn refused(error: &sensor::Error) -> Status {
+    let message = error.to_string();
+    match error {
+        sensor::Error::Invalid(_) | sensor::Error::Empty => Status::invalid_argument(message),
+        sensor::Error::Exists(_) => Status::already_exists(message),
+        sensor::Error::Missing(_) => Status::not_found(message),
+        sensor::Error::NotYet { .. } => Status::unimplemented(message),
+        _ => Status::failed_precondition(message),
+    }
+}
+
+/// A policy as lists show it.
+fn status(policy: Listed) -> TracingPolicyStatus {
+    let Listed {
+        id,
+        name,
+        domain,
+        hooks,
+        memory,
+        enforces,
+    } = policy;
+    TracingPolicyStatus {
+        id,
+        name,
+        sensors: hooks,
+        state: TracingPolicyState::TpStateEnabled.into(),
+        kernel_memory_bytes: memory,
+        mode: if enforces {
+            TracingPolicyMode::TpModeEnforce
+        } else {
+            TracingPolicyMode::TpModeMonitorOnly
+        }
+        .into(),
+        domain,
+        ..TracingPolicyStatus::default()
+    }
 }
 
 fn invalid(error: impl std::error::Error) -> Status {
@@ -75,22 +140,31 @@ impl FineGuidanceSensors for Api {
         }))
     }
 
-    async fn add_tracing_policy(&self, _: Request<AddTracingPolicyRequest>) -> Answer<AddTracingPolicyResponse> {
-        not_yet("AddTracingPolicy")
+    async fn add_tracing_policy(&self, request: Request<AddTracingPolicyRequest>) -> Answer<AddTracingPolicyResponse> {
+        let AddTracingPolicyRequest { yaml, domain } = request.into_inner();
+        let domain = if domain.is_empty() { DOMAIN.to_owned() } else { domain };
+        self.with_sensors(move |sensors| sensors.add(&yaml, &domain)).await?;
+        Ok(Response::new(AddTracingPolicyResponse {}))
     }
 
     async fn delete_tracing_policy(
         &self,
-        _: Request<DeleteTracingPolicyRequest>,
+        request: Request<DeleteTracingPolicyRequest>,
     ) -> Answer<DeleteTracingPolicyResponse> {
-        not_yet("DeleteTracingPolicy")
+        let DeleteTracingPolicyRequest { name, .. } = request.into_inner();
+        self.with_sensors(move |sensors| sensors.delete(&name)).await?;
+        Ok(Response::new(DeleteTracingPolicyResponse {}))
     }
 
     async fn list_tracing_policies(
         &self,
-        _: Request<ListTracingPoliciesRequest>,
+        request: Request<ListTracingPoliciesRequest>,
     ) -> Answer<ListTracingPoliciesResponse> {
-        not_yet("ListTracingPolicies")
+        let domain = request.into_inner().domain;
+        let listed = self.with_sensors(|sensors| Ok(sensors.list())).await?;
+        let wanted = |policy: &Listed| domain.is_empty() || policy.domain == domain;
+        let policies = listed.into_iter().filter(wanted).map(status).collect();
+        Ok(Response::new(ListTracingPoliciesResponse { policies }))
     }
 
     async fn configure_tracing_policy(

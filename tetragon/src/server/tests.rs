@@ -9,8 +9,8 @@ use tetragon_api::filter::Captured;
 use tetragon_api::v1::event_log_service_client::EventLogServiceClient;
 use tetragon_api::v1::fine_guidance_sensors_client::FineGuidanceSensorsClient;
 use tetragon_api::v1::{
-    Filter, GetEventLogParamsRequest, GetEventsRequest, GetEventsResponse, GetHealthStatusRequest, GetVersionRequest,
-    ListSensorsRequest, ListTracingPoliciesRequest,
+    Filter, GetEventLogParamsRequest, GetEventsRequest, GetEventsResponse, GetHealthStatusRequest, GetInfoRequest,
+    GetVersionRequest, ListSensorsRequest, ListTracingPoliciesRequest,
 };
 use tetragon_api::{event, json};
 use tonic::transport::{Channel, Endpoint};
@@ -32,6 +32,7 @@ impl Agent {
         let directory = tempfile::tempdir().unwrap();
         let hub = Arc::<Hub>::default();
         let routes = Routes::to(Api {
+            sensors: Arc::default(),
             hub: Arc::clone(&hub),
             queue,
             captured: Arc::new(Captured::default()),
@@ -190,7 +191,12 @@ async fn answers() {
         .unwrap_err();
     assert_eq!(
         (status.code(), status.message()),
-        (Code::Unimplemented, "ListTracingPolicies is not supported yet")
+        (Code::Unavailable, "the agent is starting")
+    );
+    let status = client.get_info(GetInfoRequest::default()).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unimplemented, "GetInfo is not supported yet")
     );
     #[allow(deprecated, reason = "old clients still call it")]
     let status = client.list_sensors(ListSensorsRequest {}).await.unwrap_err();
@@ -244,6 +250,7 @@ async fn tcp() {
     let text = error.to_string();
     assert!(text.starts_with(&format!("127.0.0.1:{port} is in use: ")), "{text}");
     let routes = Routes::to(Api {
+        sensors: Arc::default(),
         hub: Arc::default(),
         queue: 1,
         captured: Arc::default(),

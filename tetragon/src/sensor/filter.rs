@@ -1,0 +1,236 @@
+//! Conditions of policies as conditions of code.
+
+use ebpf_abi::hook::{Flow, Slot, fact};
+use ebpf_codegen::{Filter, NumberTest, POSTFIX_MAX, Read, Subject, TextTest};
+use policy::model::{ArgFilter, BytesOperator, IntOperator, NamespaceId, Network, PathTest, ProcessFilter, Side, Test};
+use std::mem::offset_of;
+use std::net::IpAddr;
+
+/// What cannot be compiled yet, as the beginning of a sentence.
+pub(super) type NotYet = String;
+
+/// `S_IFMT`: the bits of a mode that say what type the file is.
+const S_IFMT: u64 = 0o170_000;
+
+/// `AF_INET` and `AF_INET6`.
+const INTERNET: [u64; 2] = [2, 10];
+
+/// A condition on the argument whose value is read as `read`.
+pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet> {
+    let subject = Subject::Arg(filter.position);
+    let one = |filter| Ok(vec![filter]);
+    match &filter.test {
+        Test::Int { operator, values } => {
+            let Read::Number { bytes, signed } = read else {
+                return Err("this operator on this type".to_owned());
+            };
+            let bits = 8 * u32::from(bytes);
+            let (least, greatest) = if signed {
+                (-(1_i128 << (bits - 1)), (1 << (bits - 1)) - 1)
+            } else {
+                (0, (1_i128 << bits) - 1)
+            };
+            let mut ranges: Vec<(i128, i128)> = values.iter().map(|range| (range.min, range.max)).collect();
+            match operator {
+                IntOperator::In | IntOperator::NotIn => {}
+                // Greater than one of them: than the least.
+                IntOperator::Greater => {
+                    let bound = values.iter().map(|range| range.min).min().unwrap_or(greatest);
+                    ranges = vec![(bound + 1, greatest)];
+                }
+                IntOperator::Less => {
+                    let bound = values.iter().map(|range| range.max).max().unwrap_or(least);
+                    ranges = vec![(least, bound - 1)];
+                }
+            }
+            let clamped = ranges.into_iter().filter(|(first, last)| first <= last);
+            one(Filter::Number(
+                subject,
+                NumberTest::In {
+                    ranges: clamped.map(|(first, last)| (first as u64, last as u64)).collect(),
+                    not: *operator == IntOperator::NotIn,
+                },
+            ))
+        }
+        Test::Mask { values } => one(Filter::Number(
+            subject,
+            NumberTest::AnyBit {
+                masks: values.clone(),
+                not: false,
+            },
+        )),
+        Test::CapSet { negated, values } => one(Filter::Number(subject, set(values.iter().copied(), *negated))),
+        Test::Bytes {
+            operator,
+            negated,
+            values,
+        } => one(Filter::Text(subject, text(*operator, *negated, values)?)),
+        Test::FileType { negated, values } => one(Filter::Field {
+            subject,
+            offset: offset_of!(Slot, mode) as u16,
+            bytes: 4,
+            mask: S_IFMT,
+            test: set(values.iter().map(|kind| u64::from(kind.mode())), *negated),
+        }),
+        Test::Port { side, negated, values } => {
+            let at = match side {
+                Side::Source => offset_of!(Flow, source_port),
+                Side::Destination => offset_of!(Flow, destination_port),
+            };
+            let ranges = values
+                .iter()
+                .map(|&(first, last)| (first.into(), last.into()))
+                .collect();
+            one(field(subject, at, NumberTest::In { ranges, not: *negated }))
+        }
+        Test::Protocol { values } => {
+            let values = values.iter().map(|&value| value.into());
+            one(field(subject, offset_of!(Flow, protocol), set(values, false)))
+        }
+        Test::Family { values } => {
+            let values = values.iter().map(|&value| value.into());
+            one(field(subject, offset_of!(Flow, family), set(values, false)))
+        }
+        Test::State { values } => {
+            let values = values.iter().map(|&value| value.into());
+            one(field(subject, offset_of!(Flow, state), set(values, false)))
+        }
+        Test::Address { side, negated, values } => {
+            let at = match side {
+                Side::Source => offset_of!(Flow, source),
+                Side::Destination => offset_of!(Flow, destination),
+            };
+            let address = Filter::Address {
+                subject,
+                offset: (offset_of!(Slot, bytes) + at) as u16,
+                networks: values.iter().map(network).collect(),
+                not: *negated,
+            };
+            if *negated {
+                // What has no address is in none of the networks.
+                return one(address);
+            }
+            let internet = field(subject, offset_of!(Flow, family), set(INTERNET.into_iter(), false));
+            Ok(vec![internet, address])
+        }
+        Test::CapabilitiesGained { .. } => Err("operator CapabilitiesGained".to_owned()),
+        Test::Unknown { .. } => Err("this operator on an argument of unknown type".to_owned()),
+    }
+}
+
+/// One of the values, or none of them.
+fn set(values: impl Iterator<Item = u64>, not: bool) -> NumberTest {
+    NumberTest::In {
+        ranges: values.map(|value| (value, value)).collect(),
+        not,
+    }
+}
+
+/// A condition on a number of 16 bits in a flow.
+fn field(subject: Subject, at: usize, test: NumberTest) -> Filter {
+    Filter::Field {
+        subject,
+        offset: (offset_of!(Slot, bytes) + at) as u16,
+        bytes: 2,
+        mask: u64::MAX,
+        test,
+    }
+}
+
+/// IPv4 networks in their IPv6 form.
+fn network(network: &Network) -> ([u8; 16], u8) {
+    match network.address {
+        IpAddr::V4(address) => (address.to_ipv6_mapped().octets(), 96 + network.length),
+        IpAddr::V6(address) => (address.octets(), network.length),
+    }
+}
+
+fn text(operator: BytesOperator, not: bool, values: &[Vec<u8>]) -> Result<TextTest, NotYet> {
+    let mut test = TextTest {
+        not,
+        ..TextTest::default()
+    };
+    match operator {
+        BytesOperator::Equal => test.equal = values.to_vec(),
+        BytesOperator::Prefix => test.prefix = values.to_vec(),
+        BytesOperator::Postfix if values.iter().any(|value| value.len() > POSTFIX_MAX) => {
+            return Err(format!("operator Postfix with more than {POSTFIX_MAX} bytes"));
+        }
+        BytesOperator::Postfix => test.postfix = values.to_vec(),
+        BytesOperator::Contains | BytesOperator::ContainsIgnoringCase => return Err("operator SubString".to_owned()),
+    }
+    Ok(test)
+}
+
+/// A condition on the process. `host` finds the inode number of a namespace of the host.
+pub(super) fn process(filter: &ProcessFilter, host: impl Fn(u32) -> u32) -> Result<Vec<Filter>, NotYet> {
+    match filter {
+        ProcessFilter::Binary(filter) => {
+            if filter.follow_children {
+                return Err("followChildren".to_owned());
+            }
+            let operator = match filter.test {
+                PathTest::Equal => BytesOperator::Equal,
+                PathTest::Prefix => BytesOperator::Prefix,
+                PathTest::Postfix => BytesOperator::Postfix,
+            };
+            let values: Vec<Vec<u8>> = filter.values.iter().map(|value| value.clone().into_bytes()).collect();
+            Ok(vec![Filter::Text(
+                Subject::Binary,
+                text(operator, filter.negated, &values)?,
+            )])
+        }
+        ProcessFilter::ParentBinary(_) => Err("matchParentBinaries".to_owned()),
+        ProcessFilter::Pid(filter) => {
+            if filter.follow_forks {
+                return Err("followForks".to_owned());
+            }
+            let test = set(filter.values.iter().map(|&pid| pid.into()), filter.negated);
+            if !filter.namespaced {
+                return Ok(vec![Filter::Number(Subject::Pid, test)]);
+            }
+            // A process in no container has no id there: it never passes.
+            let subject = Subject::Fact(fact::NSPID);
+            Ok(vec![
+                Filter::Number(subject, set([0].into_iter(), true)),
+                Filter::Number(subject, test),
+            ])
+        }
+        ProcessFilter::Namespace(filter) => {
+            let position = filter.namespace as u32;
+            let values = filter.values.iter().map(|value| match value {
+                NamespaceId::Host => host(position).into(),
+                NamespaceId::Inode(inode) => u64::from(*inode),
+            });
+            Ok(vec![Filter::Number(
+                Subject::Fact(fact::NAMESPACE + position),
+                set(values, filter.negated),
+            )])
+        }
+        ProcessFilter::Capability(filter) => {
+            use policy::names::CapabilitySet;
+            let set_of = match filter.set {
+                CapabilitySet::Effective => fact::CAP_EFFECTIVE,
+                CapabilitySet::Inheritable => fact::CAP_INHERITABLE,
+                CapabilitySet::Permitted => fact::CAP_PERMITTED,
+            };
+            let mut filters = vec![];
+            if filter.namespaced {
+                filters.push(Filter::Number(
+                    Subject::Fact(fact::USER_NS_LEVEL),
+                    set([0].into_iter(), true),
+                ));
+            }
+            filters.push(Filter::Number(
+                Subject::Fact(set_of),
+                NumberTest::AnyBit {
+                    masks: vec![filter.mask],
+                    not: filter.negated,
+                },
+            ));
+            Ok(filters)
+        }
+        ProcessFilter::NamespaceChange(_) => Err("matchNamespaceChanges".to_owned()),
+        ProcessFilter::CapabilityChange(_) => Err("matchCapabilityChanges".to_owned()),
+    }
+}

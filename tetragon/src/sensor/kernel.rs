@@ -1,0 +1,146 @@
+//! The running kernel, asked for what policies name.
+
+use btf::{Btf, TypeId};
+use policy::{
+    arg_type::ArgType,
+    kernel::{Answer, Field, Kernel, Prototype, Root},
+    model::ResolvePath,
+    suggest,
+};
+
+use super::way;
+
+/// The running kernel, by its type information.
+#[derive(Debug)]
+pub(super) struct Running<'a> {
+    pub(super) types: &'a Btf<'a>,
+}
+
+/// Prefix of the functions behind LSM hooks.
+const LSM: &str = "bpf_lsm_";
+
+/// Prefix of the types of raw tracepoints; their first parameter is the program's own.
+const TRACEPOINT: &str = "btf_trace_";
+
+impl Running<'_> {
+    /// Number of parameters of function `name`.
+    pub(super) fn parameters(&self, name: &str) -> Option<u32> {
+        let function = self.types.function(name)?;
+        Some(self.types.params(function.proto).count() as u32)
+    }
+
+    /// Whether there is a function `name` that a breakpoint can be set in.
+    pub(super) fn is_function(&self, name: &str) -> bool {
+        self.types.function(name).is_some() || in_kallsyms(name)
+    }
+
+    /// Type of parameter `index` of function `name`.
+    fn parameter(&self, name: &str, index: u32) -> Option<TypeId> {
+        let function = self.types.function(name)?;
+        self.types
+            .params(function.proto)
+            .nth(index as usize)
+            .map(|param| param.ty)
+    }
+
+    /// Prototype of raw tracepoint `event`.
+    fn tracepoint_proto(&self, event: &str) -> Option<TypeId> {
+        let ty = self
+            .types
+            .find_kind(btf::Kind::Typedef, &format!("{TRACEPOINT}{event}"))?;
+        let pointer = self.types.strip(ty)?;
+        self.types.target(&pointer)
+    }
+
+    /// Type of what a way begins at, and whether the value is the address of it rather than a pointer.
+    pub(super) fn root(&self, root: &Root<'_>) -> Option<(TypeId, bool)> {
+        match *root {
+            Root::Function(name, index) => Some((self.parameter(name, index)?, false)),
+            Root::LsmHook(name, index) => Some((self.parameter(&format!("{LSM}{name}"), index)?, false)),
+            Root::RawTracepoint(event, index) => {
+                let proto = self.tracepoint_proto(event)?;
+                let param = self.types.params(proto).nth(index as usize + 1)?;
+                Some((param.ty, false))
+            }
+            Root::Structure(name) if name.module.is_none() => Some((self.types.structure(&name.name)?, true)),
+            Root::CurrentTask => Some((self.types.structure("task_struct")?, true)),
+            Root::Return(_) | Root::Structure(_) | Root::FileStructure(..) => None,
+        }
+    }
+
+    fn missing<T>(&self, what: &str, name: &str, prefix: &str) -> Answer<T> {
+        let names: Vec<&str> = self
+            .types
+            .functions()
+            .filter_map(|function| function.strip_prefix(prefix))
+            .collect();
+        let near = suggest::nearest(name, names.iter().copied());
+        Answer::Missing {
+            reason: format!("the kernel has no {what} `{name}`"),
+            help: near.map(|near| format!("did you mean `{near}`?")),
+        }
+    }
+}
+
+/// Whether a function can be probed although the types do not know it.
+fn in_kallsyms(name: &str) -> bool {
+    use std::io::BufRead as _;
+    let Ok(file) = std::fs::File::open("/proc/kallsyms") else {
+        return false;
+    };
+    let mut lines = std::io::BufReader::new(file).lines().map_while(Result::ok);
+    lines.any(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let kind = words.nth(1);
+        matches!(kind, Some("t" | "T" | "w" | "W")) && words.next() == Some(name)
+    })
+}
+
+impl Kernel for Running<'_> {
+    fn function(&self, name: &str) -> Answer<Prototype> {
+        if let Some(parameters) = self.parameters(name) {
+            return Answer::Known(Prototype {
+                parameters: Some(parameters),
+            });
+        }
+        if in_kallsyms(name) {
+            return Answer::Known(Prototype { parameters: None });
+        }
+        self.missing("function", name, "")
+    }
+
+    fn lsm_hook(&self, name: &str) -> Answer<Prototype> {
+        match self.parameters(&format!("{LSM}{name}")) {
+            Some(parameters) => Answer::Known(Prototype {
+                parameters: Some(parameters),
+            }),
+            None => self.missing("LSM hook", name, LSM),
+        }
+    }
+
+    fn tracepoint(&self, _: &str, _: &str) -> Answer<Vec<Field>> {
+        Answer::Unknown
+    }
+
+    fn raw_tracepoint(&self, _: &str, event: &str) -> Answer<Prototype> {
+        match self.tracepoint_proto(event) {
+            Some(proto) => Answer::Known(Prototype {
+                parameters: Some((self.types.params(proto).count() as u32).saturating_sub(1)),
+            }),
+            None => Answer::Missing {
+                reason: format!("the kernel has no tracepoint `{event}`"),
+                help: None,
+            },
+        }
+    }
+
+    fn resolve(&self, root: &Root<'_>, path: &ResolvePath) -> Answer<Option<ArgType>> {
+        let Some((ty, address)) = self.root(root) else {
+            return Answer::Unknown;
+        };
+        match way::walk(self.types, ty, address, path) {
+            Ok(end) => Answer::Known(end.arg_type),
+            Err(reason) => Answer::Missing { reason, help: None },
+        }
+    }
+}

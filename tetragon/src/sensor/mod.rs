@@ -1,0 +1,30 @@
+//! Policies in the kernel.
+//!
+//! ```text
+//! policy::model::Policy ──▶ lower ──▶ one Hook for each hook point ──▶ point: all policies' hooks as one program
+//!                              │
+//!                              └────▶ table: number of a hook ──▶ what its events are called
+//! ```
+//!
+//! A hook point is a function, tracepoint or security hook. It has one attachment, whatever the number of
+//! policies, and behind it one program that is compiled anew when a policy comes or goes; the exchange takes effect
+//! between two hits. Maps are those of the base sensors, shared by everything.
+//!
+//! Promises: a policy is loaded whole or not at all; while one comes or goes, the others miss nothing.
+//!
+//! Leaves out: what a policy says (the `policy` crate), what code looks like (`ebpf-codegen`).
+
+mod error;
+mod files;
+mod filter;
+mod kernel;
+mod lower;
+mod point;
+mod sensors;
+mod table;
+mod way;
+
+pub use error::Error;
+pub use files::Files;
+pub use sensors::{Listed, Sensors, Source};
+pub use table::{ArgInfo, HookInfo, Reader, Table};

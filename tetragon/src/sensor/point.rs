@@ -1,0 +1,127 @@
+//! A hook point: one attachment, one program.
+
+use ebpf_abi::hook::runtime;
+use ebpf_codegen::{Hook, Point};
+use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach};
+
+use super::{
+    Error,
+    kernel::Running,
+    lower::{PointKey, PointKind},
+};
+
+/// A hook point that policies want something of.
+#[derive(Debug)]
+pub(super) struct Attached {
+    key: PointKey,
+    kind: ProgramKind,
+    /// Detaches when dropped, before what is behind it goes.
+    _link: Link,
+    dispatcher: Dispatcher,
+    /// What runs now.
+    program: Program,
+}
+
+impl Attached {
+    /// Loads the program for `hooks` and attaches it.
+    pub(super) fn attach(
+        key: &PointKey,
+        hooks: Vec<Hook>,
+        loaded: &Loaded,
+        kernel: &Running<'_>,
+    ) -> Result<Self, Error> {
+        let kind = program_kind(key, kernel)?;
+        let program = load(key, kind, hooks, loaded)?;
+        let dispatcher = Dispatcher::new(&key.name, kind)?;
+        // Before it is attached: the first hit finds a program.
+        dispatcher.set(&program)?;
+        let stub = dispatcher.program();
+        let link = match key.kind {
+            PointKind::Kprobe | PointKind::Syscall => stub.attach_kprobe(&key.name, 0, false)?,
+            PointKind::Function(_) | PointKind::Lsm => stub.attach()?,
+            PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
+        };
+        Ok(Self {
+            key: key.clone(),
+            kind,
+            _link: link,
+            dispatcher,
+            program,
+        })
+    }
+
+    /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
+    pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
+        let program = load(&self.key, self.kind, hooks, loaded)?;
+        self.dispatcher.set(&program)?;
+        self.program = program;
+        Ok(())
+    }
+
+    /// Bytes of the program, translated and as machine code.
+    pub(super) fn memory(&self) -> u64 {
+        u64::from(self.program.xlated_len()) + u64::from(self.program.jited_len())
+    }
+}
+
+fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Program, Error> {
+    let point = Point {
+        context: key.kind.context(),
+        op: key.kind.op(),
+        hooks,
+    };
+    let code = ebpf_codegen::compile(&point).map_err(|error| Error::TooLong {
+        hook: key.name.clone(),
+        error,
+    })?;
+    let name = match key.kind {
+        PointKind::Kprobe | PointKind::Syscall => "hook_kprobe",
+        PointKind::Function(_) => "hook_function",
+        PointKind::Lsm => "hook_lsm",
+        PointKind::RawTracepoint => "hook_raw_tracepoint",
+    };
+    let program = loaded.load_with(name, kind, &[(runtime::POLICIES, &code)])?;
+    tracing::debug!(
+        hook = key.name,
+        verified = program.verified_insns(),
+        bytes = program.xlated_len(),
+        "policies compiled"
+    );
+    Ok(program)
+}
+
+fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Error> {
+    let btf_id = |name: &str| {
+        let function = kernel.types.function(name).ok_or_else(|| Error::Hook {
+            policy: String::new(),
+            hook: key.name.clone(),
+            reason: format!("the kernel's type information has no {name}"),
+        });
+        function.map(|function| function.id.0)
+    };
+    Ok(match key.kind {
+        PointKind::Kprobe | PointKind::Syscall => ProgramKind::Kprobe,
+        PointKind::RawTracepoint => ProgramKind::RawTracepoint,
+        PointKind::Function(_) => ProgramKind::Tracing {
+            attach: TracingAttach::Entry,
+            btf_id: btf_id(&key.name)?,
+            sleepable: false,
+        },
+        PointKind::Lsm => {
+            // Programs attach all the same when the module is off, and never run.
+            if ebpf_loader::probe::lsm_enabled("bpf") != Some(true) {
+                return Err(Error::Hook {
+                    policy: String::new(),
+                    hook: key.name.clone(),
+                    reason:
+                        "bpf is not among the active security modules: boot with lsm=…,bpf (/sys/kernel/security/lsm)"
+                            .into(),
+                });
+            }
+            ProgramKind::Lsm {
+                btf_id: btf_id(&format!("bpf_lsm_{}", key.name))?,
+                sleepable: false,
+            }
+        }
+    })
+}
