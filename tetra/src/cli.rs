@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::connection::Connection;
-use crate::{getevents, version};
+use crate::{getevents, tracingpolicy, version};
 
 /// Observe the security events of a Tetragon agent.
 #[derive(Debug, Parser)]
@@ -33,6 +33,9 @@ pub enum Command {
     Getevents(Box<getevents::args::Arguments>),
     /// Print whether the agent is running; fails when it cannot be reached
     Status,
+    /// Add, delete and list policies
+    #[command(subcommand, alias = "tp")]
+    Tracingpolicy(tracingpolicy::Command),
     /// Print the version of tetra, and of the agent
     Version(version::Arguments),
     /// Print a completion script for a shell

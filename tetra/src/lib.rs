@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `getevents` | [`getevents`] | unless events come from standard input |
 //! | `status` | [`status`] | yes |
+//! | `tracingpolicy` | [`tracingpolicy`] | yes |
 //! | `version` | [`version`] | with `--server` |
 //! | `completion` | [`cli`] | no |
 //!
@@ -22,6 +23,7 @@ pub mod getevents;
 pub mod list;
 pub mod retry;
 pub mod status;
+pub mod tracingpolicy;
 pub mod version;
 
 use std::ffi::OsString;
@@ -54,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Getevents(arguments) => getevents::run(&connection, &arguments),
         Command::Status => status::run(&connection),
+        Command::Tracingpolicy(command) => tracingpolicy::run(&connection, command),
         Command::Version(arguments) => version::run(&connection, arguments),
         Command::Completion { shell } => cli::completion(shell),
     };

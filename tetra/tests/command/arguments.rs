@@ -76,11 +76,12 @@ fn help_is_not_an_error() {
         Usage: tetra [OPTIONS] <COMMAND>
 
         Commands:
-          getevents   Print events of the agent, or of standard input when that is a pipe or a file
-          status      Print whether the agent is running; fails when it cannot be reached
-          version     Print the version of tetra, and of the agent
-          completion  Print a completion script for a shell
-          help        Print this message or the help of the given subcommand(s)
+          getevents      Print events of the agent, or of standard input when that is a pipe or a file
+          status         Print whether the agent is running; fails when it cannot be reached
+          tracingpolicy  Add, delete and list policies
+          version        Print the version of tetra, and of the agent
+          completion     Print a completion script for a shell
+          help           Print this message or the help of the given subcommand(s)
 
         Options:
           -d, --debug  Log to standard error what tetra does
