@@ -27,7 +27,7 @@ use super::{
 use crate::{
     case::{Case, Run, Start, Step},
     expect::{Expectations, Facts, invariants, mutants::mutants, normal, scope::Scope},
-    protocol::Plan,
+    protocol::{PROJECT, Plan},
     signal,
 };
 
@@ -59,6 +59,7 @@ pub fn case(
         failures: Vec::new(),
     };
     running.scope.set("dir", FOLDER);
+    running.scope.set("case", format!("{PROJECT}/cases/{name}"));
     running.scope.set("kernel", plan.kernel.as_str());
     running.steps(case);
 
