@@ -150,7 +150,9 @@ fn only_one_place_to_continue_at() {
     );
     spec(
         "uprobes: [{path: /a, symbols: [b], selectors: [{matchActions: [{action: Override, argNewAddr: 1, argNewOffset: 1}]}]}]",
-        expect!["spec.uprobes[0].selectors[0].matchActions[0].argNewOffset: argNewOffset and argNewAddr exclude each other"],
+        expect![
+            "spec.uprobes[0].selectors[0].matchActions[0].argNewOffset: argNewOffset and argNewAddr exclude each other"
+        ],
     );
 }
 
