@@ -53,6 +53,22 @@ pub fn kernel_release() -> String {
     }
 }
 
+/// Number of the perf event of tracepoint `group`:`name`.
+pub(crate) fn tracepoint(group: &str, name: &str) -> Result<u64, Error> {
+    let path = format!("{TRACEFS}/events/{group}/{name}/id");
+    let failed = |source| Error::Read {
+        path: path.clone(),
+        source,
+    };
+    let text = fs::read_to_string(&path).map_err(failed)?;
+    text.trim()
+        .parse()
+        .map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))
+}
+
+/// Where tracefs is mounted.
+pub const TRACEFS: &str = "/sys/kernel/tracing";
+
 /// How kprobes are asked for.
 pub(crate) struct KprobeSource {
     /// Type of perf event.

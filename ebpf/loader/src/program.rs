@@ -9,7 +9,7 @@ use ebpf_asm::Code;
 
 use crate::{
     bytes::{kernel_name, machine_code},
-    error::Error,
+    error::{Error, SysError},
     link::Link,
     loaded::Loaded,
     map::Map,
@@ -32,6 +32,8 @@ const SLEEPABLE: u32 = 1 << 4;
 pub enum ProgramKind {
     /// Runs at a raw tracepoint, which is named when it is attached.
     RawTracepoint,
+    /// Runs at the perf event of a tracepoint.
+    Tracepoint,
     /// Runs at a kprobe or kretprobe.
     Kprobe,
     /// Runs at a kernel function or tracepoint with typed arguments.
@@ -71,6 +73,7 @@ impl ProgramKind {
     const fn numbers(self) -> (u32, u32, u32, u32) {
         match self {
             Self::Kprobe => (2, 0, 0, 0),
+            Self::Tracepoint => (5, 0, 0, 0),
             Self::RawTracepoint => (17, 0, 0, 0),
             Self::Tracing {
                 attach,
@@ -84,6 +87,7 @@ impl ProgramKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
             Self::RawTracepoint => "raw tracepoint",
             Self::Tracing { .. } => "tracing",
             Self::Lsm { .. } => "LSM",
@@ -225,14 +229,28 @@ impl Program {
         let failed = |source| self.attach_error(format!("kprobe {function}"), source);
         let config = if on_return { source.return_bit } else { 0 };
         let event = sys::open_kprobe(source.event_type, config, &symbol, offset).map_err(failed)?;
+        self.attach_event(event).map_err(failed)
+    }
+
+    /// Attaches a [`ProgramKind::Tracepoint`] program to the perf event of tracepoint `group`:`name`, such as
+    /// `sched`:`sched_process_exec`. Needs tracefs at its usual place.
+    pub fn attach_tracepoint(&self, group: &str, name: &str) -> Result<Link, Error> {
+        self.expect(matches!(self.kind, ProgramKind::Tracepoint))?;
+        let id = probe::tracepoint(group, name)?;
+        let event = sys::open_tracepoint(id);
+        let link = event.and_then(|event| self.attach_event(event));
+        link.map_err(|source| self.attach_error(format!("tracepoint {group}:{name}"), source))
+    }
+
+    fn attach_event(&self, event: OwnedFd) -> Result<Link, SysError> {
         match sys::link_create_perf(self.fd.as_fd(), event.as_fd()) {
             Ok(link) => Ok(Link::with_event(link, event)),
             // Before 5.15 the kernel does not know links on perf events.
             Err(error) if error.errno() == libc::EINVAL => {
-                sys::perf_attach(event.as_fd(), self.fd.as_fd()).map_err(failed)?;
+                sys::perf_attach(event.as_fd(), self.fd.as_fd())?;
                 Ok(Link::new(event))
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -256,7 +274,7 @@ impl Program {
         }
     }
 
-    fn attach_error(&self, target: String, source: crate::SysError) -> Error {
+    fn attach_error(&self, target: String, source: SysError) -> Error {
         Error::Attach {
             program: self.name.clone(),
             target,

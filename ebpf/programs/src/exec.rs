@@ -3,12 +3,13 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
+    EbpfContext as _,
     helpers::{
         bpf_get_current_pid_tgid,
         generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user},
     },
-    macros::raw_tracepoint,
-    programs::RawTracePointContext,
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
 };
 use ebpf_abi::{
     event::{
@@ -37,19 +38,38 @@ const PATH_LIMIT: u32 = PART as u32 - 1;
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
     let bprm = ctx.arg::<u64>(2);
-    if seen(task::current()) {
-        return 0;
+    if !seen(task::current()) {
+        run(field!(bprm, binprm_filename));
     }
+    0
+}
+
+/// The same through the tracepoint's perf event, during which nothing is preempted, whatever the kernel.
+///
+/// The event is `{ u64 common; u32 filename; pid_t pid; pid_t old_pid; }`, where the low half of `filename` is the
+/// distance to a string behind it (include/trace/events/sched.h).
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn perf_sched_process_exec(ctx: TracePointContext) -> u32 {
+    if !seen(task::current()) {
+        // SAFETY: a field of the event; the verifier checks the access.
+        let filename = unsafe { *ctx.as_ptr().cast::<u32>().add(2) };
+        run((ctx.as_ptr() as u64).wrapping_add(u64::from(filename & 0xffff)));
+    }
+    0
+}
+
+/// Reports an execution of the file whose name is at `filename`.
+#[inline(always)]
+fn run(filename: u64) {
     if copy() != 0 {
         output::count(op::EXECVE, Outcome::Spared);
     }
     if let Some(scratch) = EXEC.get_ptr_mut(copy()) {
         // SAFETY: a map value of this CPU, which nobody else uses while the program runs.
-        unsafe { exec(scratch, bprm) };
+        unsafe { exec(scratch, filename) };
     } else {
         output::count(op::EXECVE, Outcome::NoScratch);
     }
-    0
 }
 
 /// Whether another instance of this program has seen this execution already.
@@ -67,7 +87,7 @@ fn seen(task: u64) -> bool {
 ///
 /// `scratch` must be valid, and this program's alone.
 #[inline(always)]
-unsafe fn exec(scratch: *mut Scratch, bprm: u64) {
+unsafe fn exec(scratch: *mut Scratch, filename: u64) {
     let task = task::current();
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_boot_ns() };
@@ -79,7 +99,7 @@ unsafe fn exec(scratch: *mut Scratch, bprm: u64) {
 
         identity(scratch, event, task, now);
         credentials(scratch, event, task);
-        files(scratch, event, task, bprm);
+        files(scratch, event, task, filename);
         cgroup(scratch, event, task);
         let mm: u64 = field!(task, task_mm);
         arguments(scratch, event, mm);
@@ -178,11 +198,10 @@ unsafe fn privileges(to: *mut ExecPrivileges) {
 
 /// The file name as given, the image as the kernel found it, and the working directory.
 #[inline(always)]
-unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, bprm: u64) {
+unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, filename: u64) {
     // SAFETY: see `exec`; every part is at most PATH_LIMIT long.
     unsafe {
-        let name: u64 = field!(bprm, binprm_filename);
-        let read = bpf_probe_read_kernel_str(part(scratch).cast(), PART as u32, name as *const c_void);
+        let read = bpf_probe_read_kernel_str(part(scratch).cast(), PART as u32, filename as *const c_void);
         if read <= 0 {
             (*scratch).flags |= exec_flag::ERROR_FILENAME;
             (*event).filename_len = 0;

@@ -1,12 +1,16 @@
 //! Exit: the last thread of a process leaves.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_ktime_get_boot_ns,
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
 use ebpf_abi::{
     event::{ExitEvent, Header, op},
     map::Outcome,
 };
 
-use crate::{globals::copy, maps::PROCESSES, output, read::field};
+use crate::{globals::copy, maps::PROCESSES, output, read::field, task};
 
 /// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -15,20 +19,32 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 /// `signal->live` (kernel/exit.c, `do_exit`).
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
-    let task = ctx.arg::<u64>(0);
+    exit(ctx.arg::<u64>(0));
+    0
+}
+
+/// The same through the tracepoint's perf event, during which nothing is preempted, whatever the kernel.
+#[tracepoint(category = "sched", name = "sched_process_exit")]
+pub fn perf_sched_process_exit(_ctx: TracePointContext) -> u32 {
+    exit(task::current());
+    0
+}
+
+#[inline(always)]
+fn exit(task: u64) {
     let signal: u64 = field!(task, task_signal);
     let live: u32 = field!(signal, signal_live);
     if live != 0 {
-        return 0;
+        return;
     }
     let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = PROCESSES.get_ptr(&pid) else { return 0 };
+    let Some(entry) = PROCESSES.get_ptr(&pid) else { return };
     // SAFETY: the element stays readable for the run of the program.
     let process = unsafe { (*entry).key };
     // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports. So it is
     // with the instances of this program.
     if PROCESSES.remove(&pid).is_err() {
-        return 0;
+        return;
     }
     if copy() != 0 {
         output::count(op::EXIT, Outcome::Spared);
@@ -52,5 +68,4 @@ pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     };
     // SAFETY: the event is on the stack and fully written.
     unsafe { output::send(op::EXIT, (&raw const event).cast(), size_of::<ExitEvent>() as u64) };
-    0
 }

@@ -35,6 +35,7 @@ mod replay;
 mod run;
 mod seed;
 mod self_test;
+mod spares;
 mod start;
 mod stats;
 mod stop;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use btf::Btf;
-use ebpf_abi::{config::Config, event::op, map::COPIES};
+use ebpf_abi::{config::Config, event::op};
 use ebpf_loader::{Link, Maps, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
@@ -15,7 +15,7 @@ use super::{
     kernel_types::{self, KernelTypes},
     object,
     pipeline::Pipeline,
-    privileges, self_test,
+    privileges, self_test, spares,
     stats::{self, Counters, StatsHandle},
     waiting::Waiting,
 };
@@ -33,7 +33,7 @@ use crate::{
 ///
 /// Exits first: an entry made before somebody watches for the exit would stay for ever. Executions before clones: a
 /// clone whose execution went unnoticed would be taken for its parent for ever.
-const PROGRAMS: [(u8, &str); 3] = [
+pub(super) const PROGRAMS: [(u8, &str); 3] = [
     (op::EXIT, "sched_process_exit"),
     (op::EXECVE, "sched_process_exec"),
     (op::CLONE, "sched_process_fork"),
@@ -73,11 +73,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
     object.set_global("CONFIG", config.as_bytes())?;
     object.set_max_entries("tg_events", ring_size(options.ring_bytes))?;
     object.set_max_entries("execve_map", options.execve_map_entries.max(1))?;
-    let copies = if types.structure(PREEMPTIBLE).is_some() {
-        COPIES
-    } else {
-        1
-    };
+    let preemptible = types.structure(PREEMPTIBLE).is_some();
     let spare = object.clone();
     let loaded = object.create()?;
     if let Some(refused) = loaded.btf_refused() {
@@ -97,13 +93,14 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
             .then(|| privileges::attach(&loaded, &types))
             .flatten(),
     );
-    let mut programs = vec![(op::EXIT, exit), (op::EXECVE, exec), (op::CLONE, fork)];
-    for copy in 1..copies {
-        let mut spare = spare.clone();
-        spare.set_global("COPY", copy.as_bytes())?;
-        let spare = spare.create_sharing(loaded.maps())?;
-        for (op, program) in PROGRAMS {
-            programs.push((op, spare.load(program, ProgramKind::RawTracepoint)?));
+    let mut programs = Vec::new();
+    let first = [(op::EXIT, exit), (op::EXECVE, exec), (op::CLONE, fork)];
+    if preemptible {
+        spares::attach(&loaded, &spare, first, &mut programs, &mut links)?;
+    } else {
+        for (op, program) in first {
+            links.push(program.attach_raw_tracepoint(program.name())?);
+            programs.push((op, program));
         }
     }
     for (_, program) in &programs {
@@ -111,9 +108,8 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
             program = program.name(),
             verified = program.verified_insns(),
             bytes = program.xlated_len(),
-            "attach"
+            "attached"
         );
-        links.push(program.attach_raw_tracepoint(program.name())?);
     }
     let maps = loaded.into_maps();
     let stats = Arc::new(StatsHandle::new(

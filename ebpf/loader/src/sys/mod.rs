@@ -25,7 +25,7 @@ pub(crate) use bpf::{
     test_run,
 };
 pub(crate) use map::{MapError, MapFd, MapSpec};
-pub(crate) use perf::{open_kprobe, perf_attach};
+pub(crate) use perf::{open_kprobe, open_tracepoint, perf_attach};
 pub(crate) use region::Region;
 #[cfg(test)]
 pub(crate) use region::fake as ring_memory;

@@ -1,4 +1,4 @@
-//! Kprobes as perf events (`perf_event_open(2)`, since 4.17).
+//! Kprobes (since 4.17) and tracepoints as perf events (`perf_event_open(2)`).
 
 use std::{
     ffi::CStr,
@@ -28,6 +28,25 @@ struct EventAttr {
     bp_type: u32,
     function: u64,
     offset: u64,
+}
+
+/// `PERF_TYPE_TRACEPOINT`.
+const TRACEPOINT: u32 = 2;
+
+/// Opens the tracepoint with number `id`. A program attached to it runs on every CPU.
+pub(crate) fn open_tracepoint(id: u64) -> Result<OwnedFd, SysError> {
+    let mut attr = EventAttr {
+        event_type: TRACEPOINT,
+        size: size_of::<EventAttr>() as u32,
+        config: id,
+        ..Default::default()
+    };
+    // SAFETY: the attributes hold no address; the call makes a descriptor.
+    unsafe {
+        syscall_fd(Syscall::PerfEventOpen {
+            attr: attr.as_mut_bytes(),
+        })
+    }
 }
 
 /// Opens a kprobe on `function` plus `offset` bytes. `event_type` is the number of the `kprobe` event source and
