@@ -1,4 +1,4 @@
-//! Writes small BTF files: for tests, and for [`crate::minimise`].
+//! Writes small BTF files: for tests, and for [`minimise`](fn@crate::minimise).
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Resolved, MissingFields> {
     resolve_table(btf, TABLE)
 }
 
-/// The structures and enumerations that the table names: what [`crate::minimise`] has to keep.
+/// The structures and enumerations that the table names: what [`minimise`](fn@crate::minimise) has to keep.
 pub fn type_names() -> Vec<&'static str> {
     let mut names: Vec<_> = TABLE
         .iter()

@@ -148,7 +148,7 @@ pub(super) struct Server {
     /// Events that may wait for one client; further ones are dropped and counted
     #[arg(long, default_value = "10000", value_parser = number(1, 1 << 24))]
     pub(super) event_queue_size: u64,
-    /// Address of the gRPC health service, [host]:port; none when empty
+    /// Address of the gRPC health service, host:port or just :port; none when empty
     #[arg(long, default_value = ":6789")]
     pub(super) health_server_address: String,
     /// Without effect: changes of the agent's health are told at once

@@ -1,7 +1,7 @@
 //! Every system call of this crate, and all of its `unsafe`.
 //!
 //! A call is a value of [`Syscall`] handed to [`syscall`]. In tests a thread can put a function of its own in place of
-//! the kernel (see [`fake`]), so that the logic above is tested without one.
+//! the kernel (see `fake`), so that the logic above is tested without one.
 #![allow(unsafe_code, reason = "system calls are made here and nowhere else")]
 
 mod attr;
