@@ -117,6 +117,11 @@ impl Numbers {
         self.table.iter().find(|(_, n)| *n == number).map(|(name, _)| *name)
     }
 
+    /// The name of a number, or the number as text.
+    pub fn display(&self, number: u64) -> String {
+        self.name(number).map_or_else(|| number.to_string(), ToOwned::to_owned)
+    }
+
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
         self.table.iter().map(|(name, _)| *name)
@@ -338,6 +343,104 @@ pub static BPF_COMMANDS: Numbers = Numbers {
         ("BPF_PROG_BIND_MAP", 35),
         ("BPF_TOKEN_CREATE", 36),
         ("BPF_PROG_STREAM_READ_BY_FD", 37),
+    ],
+};
+
+/// Types of BPF programs (`enum bpf_prog_type`, include/uapi/linux/bpf.h, kernel 6.18).
+pub const BPF_PROG_TYPES: Numbers = Numbers {
+    what: "a type of BPF program",
+    max: 32,
+    table: &[
+        ("BPF_PROG_TYPE_UNSPEC", 0),
+        ("BPF_PROG_TYPE_SOCKET_FILTER", 1),
+        ("BPF_PROG_TYPE_KPROBE", 2),
+        ("BPF_PROG_TYPE_SCHED_CLS", 3),
+        ("BPF_PROG_TYPE_SCHED_ACT", 4),
+        ("BPF_PROG_TYPE_TRACEPOINT", 5),
+        ("BPF_PROG_TYPE_XDP", 6),
+        ("BPF_PROG_TYPE_PERF_EVENT", 7),
+        ("BPF_PROG_TYPE_CGROUP_SKB", 8),
+        ("BPF_PROG_TYPE_CGROUP_SOCK", 9),
+        ("BPF_PROG_TYPE_LWT_IN", 10),
+        ("BPF_PROG_TYPE_LWT_OUT", 11),
+        ("BPF_PROG_TYPE_LWT_XMIT", 12),
+        ("BPF_PROG_TYPE_SOCK_OPS", 13),
+        ("BPF_PROG_TYPE_SK_SKB", 14),
+        ("BPF_PROG_TYPE_CGROUP_DEVICE", 15),
+        ("BPF_PROG_TYPE_SK_MSG", 16),
+        ("BPF_PROG_TYPE_RAW_TRACEPOINT", 17),
+        ("BPF_PROG_TYPE_CGROUP_SOCK_ADDR", 18),
+        ("BPF_PROG_TYPE_LWT_SEG6LOCAL", 19),
+        ("BPF_PROG_TYPE_LIRC_MODE2", 20),
+        ("BPF_PROG_TYPE_SK_REUSEPORT", 21),
+        ("BPF_PROG_TYPE_FLOW_DISSECTOR", 22),
+        ("BPF_PROG_TYPE_CGROUP_SYSCTL", 23),
+        ("BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE", 24),
+        ("BPF_PROG_TYPE_CGROUP_SOCKOPT", 25),
+        ("BPF_PROG_TYPE_TRACING", 26),
+        ("BPF_PROG_TYPE_STRUCT_OPS", 27),
+        ("BPF_PROG_TYPE_EXT", 28),
+        ("BPF_PROG_TYPE_LSM", 29),
+        ("BPF_PROG_TYPE_SK_LOOKUP", 30),
+        ("BPF_PROG_TYPE_SYSCALL", 31),
+        ("BPF_PROG_TYPE_NETFILTER", 32),
+    ],
+};
+
+/// Types of BPF maps (`enum bpf_map_type`, likewise).
+pub const BPF_MAP_TYPES: Numbers = Numbers {
+    what: "a type of BPF map",
+    max: 34,
+    table: &[
+        ("BPF_MAP_TYPE_UNSPEC", 0),
+        ("BPF_MAP_TYPE_HASH", 1),
+        ("BPF_MAP_TYPE_ARRAY", 2),
+        ("BPF_MAP_TYPE_PROG_ARRAY", 3),
+        ("BPF_MAP_TYPE_PERF_EVENT_ARRAY", 4),
+        ("BPF_MAP_TYPE_PERCPU_HASH", 5),
+        ("BPF_MAP_TYPE_PERCPU_ARRAY", 6),
+        ("BPF_MAP_TYPE_STACK_TRACE", 7),
+        ("BPF_MAP_TYPE_CGROUP_ARRAY", 8),
+        ("BPF_MAP_TYPE_LRU_HASH", 9),
+        ("BPF_MAP_TYPE_LRU_PERCPU_HASH", 10),
+        ("BPF_MAP_TYPE_LPM_TRIE", 11),
+        ("BPF_MAP_TYPE_ARRAY_OF_MAPS", 12),
+        ("BPF_MAP_TYPE_HASH_OF_MAPS", 13),
+        ("BPF_MAP_TYPE_DEVMAP", 14),
+        ("BPF_MAP_TYPE_SOCKMAP", 15),
+        ("BPF_MAP_TYPE_CPUMAP", 16),
+        ("BPF_MAP_TYPE_XSKMAP", 17),
+        ("BPF_MAP_TYPE_SOCKHASH", 18),
+        ("BPF_MAP_TYPE_CGROUP_STORAGE", 19),
+        ("BPF_MAP_TYPE_REUSEPORT_SOCKARRAY", 20),
+        ("BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE", 21),
+        ("BPF_MAP_TYPE_QUEUE", 22),
+        ("BPF_MAP_TYPE_STACK", 23),
+        ("BPF_MAP_TYPE_SK_STORAGE", 24),
+        ("BPF_MAP_TYPE_DEVMAP_HASH", 25),
+        ("BPF_MAP_TYPE_STRUCT_OPS", 26),
+        ("BPF_MAP_TYPE_RINGBUF", 27),
+        ("BPF_MAP_TYPE_INODE_STORAGE", 28),
+        ("BPF_MAP_TYPE_TASK_STORAGE", 29),
+        ("BPF_MAP_TYPE_BLOOM_FILTER", 30),
+        ("BPF_MAP_TYPE_USER_RINGBUF", 31),
+        ("BPF_MAP_TYPE_CGRP_STORAGE", 32),
+        ("BPF_MAP_TYPE_ARENA", 33),
+        ("BPF_MAP_TYPE_INSN_ARRAY", 34),
+    ],
+};
+
+/// Types of performance events (`enum perf_type_id`, `include/uapi/linux/perf_event.h`). Devices have others.
+pub const PERF_TYPES: Numbers = Numbers {
+    what: "a type of performance event",
+    max: 5,
+    table: &[
+        ("PERF_TYPE_HARDWARE", 0),
+        ("PERF_TYPE_SOFTWARE", 1),
+        ("PERF_TYPE_TRACEPOINT", 2),
+        ("PERF_TYPE_HW_CACHE", 3),
+        ("PERF_TYPE_RAW", 4),
+        ("PERF_TYPE_BREAKPOINT", 5),
     ],
 };
 

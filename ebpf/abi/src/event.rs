@@ -245,11 +245,26 @@ pub struct HookEvent {
     /// Last action that was taken, by Tetragon's number.
     pub action: u16,
     /// Number of arguments that follow.
-    pub args: u32,
+    pub args: u16,
+    /// Bits of [`hook_flag`].
+    pub flags: u16,
     /// Number of the kernel's stack trace, negative for none.
     pub kernel_stack: i32,
     /// Number of the stack trace in user space, negative for none.
     pub user_stack: i32,
+    /// Of the return of a function: the time in the record of its entry. 0 elsewhere.
+    pub since: u64,
+}
+
+/// Bits of [`HookEvent::flags`].
+pub mod hook_flag {
+    /// The function was entered; the event is complete with a record of its return.
+    pub const ENTRY: u16 = 1;
+    /// The function returned: what follows belongs to the event of the record of the same hook and thread at
+    /// [`since`](super::HookEvent::since).
+    pub const RETURN: u16 = 2;
+    /// The function returned, and what it returned is of no interest. Comes with [`RETURN`].
+    pub const DISCARD: u16 = 4;
 }
 
 /// An argument in a [`HookEvent`]. Followed by `len` bytes, padded to a multiple of 8.

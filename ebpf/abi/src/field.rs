@@ -104,6 +104,8 @@ kernel_fields! {
     path_mnt: required member ["path.mnt"];
     path_dentry: required member ["path.dentry"];
     dentry_inode: required member ["dentry.d_inode"];
+    dentry_sb: required member ["dentry.d_sb"];
+    super_block_root: required member ["super_block.s_root"];
 
     file_path_mnt: required member ["file.f_path.mnt"];
     file_path_dentry: required member ["file.f_path.dentry"];
@@ -192,6 +194,38 @@ kernel_fields! {
     skb_hash: required member ["sk_buff.hash"];
     skb_mark: required member ["sk_buff.mark"];
     skb_priority: required member ["sk_buff.priority"];
+
+    /// `TS_COMPAT` in it: the system call is one of a 32-bit program.
+    task_status: optional member ["task_struct.thread_info.status"];
+
+    bpf_map_type: optional member ["bpf_map.map_type"];
+    bpf_map_key_size: optional member ["bpf_map.key_size"];
+    bpf_map_value_size: optional member ["bpf_map.value_size"];
+    bpf_map_max_entries: optional member ["bpf_map.max_entries"];
+    bpf_map_name: optional member ["bpf_map.name"];
+    bpf_prog_type: optional member ["bpf_prog.type"];
+    bpf_prog_len: optional member ["bpf_prog.len"];
+    bpf_prog_aux: optional member ["bpf_prog.aux"];
+    bpf_prog_aux_name: optional member ["bpf_prog_aux.name"];
+    perf_event_attr: optional member ["perf_event.attr"];
+
+    module_name: optional member ["module.name"];
+    module_taints: optional member ["module.taints"];
+    load_info_name: optional member ["load_info.name"];
+    load_info_mod: optional member ["load_info.mod"];
+    /// Only with `CONFIG_MODULE_SIG`.
+    load_info_sig_ok: optional member ["load_info.sig_ok"];
+
+    /// One byte since 5.14; before, bits of a word, with the direction in the lowest.
+    iov_iter_type: optional member ["iov_iter.iter_type", "iov_iter.type"];
+    iov_iter_offset: optional member ["iov_iter.iov_offset"];
+    iov_iter_count: optional member ["iov_iter.count"];
+    iov_iter_iov: optional member ["iov_iter.__iov", "iov_iter.iov"];
+    iov_iter_segments: optional member ["iov_iter.nr_segs"];
+    iter_iovec: optional enumerator ["iter_type.ITER_IOVEC"];
+    iter_kvec: optional enumerator ["iter_type.ITER_KVEC"];
+    /// Since 6.0.
+    iter_ubuf: optional enumerator ["iter_type.ITER_UBUF"];
 
     css_set_dfl_cgrp: optional member ["css_set.dfl_cgrp"];
     css_set_subsys: optional member ["css_set.subsys"];

@@ -1,9 +1,10 @@
 //! What policy code and the runtime in the object share while a hook runs.
 //!
-//! A program at a hook puts what it was called with into a [`HookScratch`] and calls the policy code, which is written
-//! at run time (the `policy` crate) and addresses the scratch by the offsets given here. Whatever is more than a few
-//! instructions the code leaves to runtime functions of the object, named in [`runtime`]. All their parameters are plain
-//! numbers, so that the verifier checks each of them once, whoever calls it (global functions, kernel 5.6).
+//! A program at a hook calls the policy code, which is written at run time (the `ebpf-codegen` crate). When the code
+//! needs more memory than its stack, it claims a [`HookScratch`], which it addresses by the offsets given here. Whatever
+//! is more than a few instructions the code leaves to runtime functions of the object, named in [`runtime`]. All their
+//! parameters are plain numbers, so that the verifier checks each of them once, whoever calls it (global functions,
+//! kernel 5.6); the first tells which scratch is meant.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -13,27 +14,29 @@ pub const SLOT_LEN: usize = 4_096;
 /// Strings that one run can hold: as many as a hook has arguments.
 pub const SLOTS: usize = 5;
 
-/// Per-CPU places for [`HookScratch`], by what may interrupt what: programs of different kinds may run inside each
-/// other on one CPU, programs of one kind do not.
-pub mod heap {
-    /// kprobes, tracepoints, uprobes: the kernel lets only one of them run on a CPU at a time (`bpf_prog_active`).
-    pub const PROBE: u32 = 0;
-    /// Trampolines: `fentry`, `fexit`, `fmod_ret`.
-    pub const TRACING: u32 = 1;
-    /// Security hooks.
-    pub const LSM: u32 = 2;
-    /// Raw tracepoints.
-    pub const RAW: u32 = 3;
-    /// How many there are.
-    pub const COUNT: u32 = 4;
-}
+/// Scratches of a CPU, from which each run of policy code claims one.
+///
+/// Programs run inside each other on one CPU: what interrupts a program may pass a hook, in up to four contexts (task,
+/// softirq, interrupt, NMI); and where programs can be preempted (trampolines since 5.12, tracepoints since 6.18), other
+/// tasks pass hooks before the first has finished. A run that finds none left is counted as lost.
+pub const SCRATCHES: u32 = 6;
 
-/// What a program at a hook was called with, and what policy code found out about it.
+/// Words that are kept from the entry of a function to its return.
+pub const SAVED: usize = 6;
+
+/// What policy code found out about what its hook was called with.
 #[repr(C, align(8))]
 pub struct HookScratch {
-    /// The first words of the registers that user space entered a system call with, up to its first argument: the
-    /// beginning of `struct pt_regs`.
-    pub regs: [u64; 15],
+    /// Not 0 while a run has it.
+    pub busy: u64,
+    /// Which of the [`SCRATCHES`] it is.
+    pub index: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// When the function was entered whose return is observed.
+    pub since: u64,
+    /// What was kept from its entry.
+    pub saved: [u64; SAVED],
     /// For each slot a bit that says that reading into it was tried, and [`READ`] bits above it one that says that it
     /// was read. Here and not in a register, where the verifier would tell all combinations apart.
     pub state: u64,
@@ -41,6 +44,8 @@ pub struct HookScratch {
     pub cell: u64,
     /// Strings and structures that were read.
     pub slots: [Slot; SLOTS],
+    /// What is written here is lost: it is room behind the last slot for pieces that begin within it.
+    pub beyond: [u8; SLOT_LEN],
 }
 
 /// Shift from "was tried" to "was read" in [`HookScratch::state`].
@@ -72,8 +77,16 @@ pub mod offset {
     use super::{HookScratch, Slot};
     use core::mem::offset_of;
 
-    /// Registers of a system call.
-    pub const REGS: i16 = offset_of!(HookScratch, regs) as i16;
+    /// Whether a run has it.
+    pub const BUSY: i16 = offset_of!(HookScratch, busy) as i16;
+
+    /// Its number.
+    pub const INDEX: i16 = offset_of!(HookScratch, index) as i16;
+
+    /// What is kept from entry to return: word `index`.
+    pub const fn saved(index: usize) -> i16 {
+        (offset_of!(HookScratch, saved) + index * 8) as i16
+    }
 
     /// What is known of the slots.
     pub const STATE: i16 = offset_of!(HookScratch, state) as i16;
@@ -113,43 +126,67 @@ pub mod offset {
 
 /// Names of the runtime functions.
 pub mod runtime {
-    /// The function that policy code takes the place of: `fn(*mut HookScratch, context) -> u64`.
+    /// The function that policy code takes the place of: `fn(context) -> u64`.
     pub const POLICIES: &str = "policies_of_hook";
 
-    /// `(heap, slot, address, user) -> read`: a NUL-terminated string; from user memory if `user` is not 0, else from
-    /// the kernel's. 0 when it cannot be read.
+    /// The function that claims a scratch, written at run time as well: `fn() -> *mut HookScratch`, null when all are in
+    /// use.
+    pub const CLAIM: &str = "claim_scratch";
+
+    /// The map that the scratches are in.
+    pub const SCRATCHES: &str = "tg_hook_heap";
+
+    /// `(op) -> 0`: counts an event of type `op` as lost because all scratches are in use.
+    pub const LOST: &str = "hook_lost";
+
+    /// `(scratch, slot, address, user) -> read`: a NUL-terminated string; from user memory if `user` is not 0, else from
+    /// the memory that the address is of. 0 when it cannot be read.
     pub const STRING: &str = "hook_string";
 
-    /// `(heap, slot, kind, address) -> read`: the path of what [`path_kind`](super::path_kind) says.
+    /// `(scratch, slot, kind, address) -> read`: the path of what [`path_kind`](super::path_kind) says.
     pub const PATH: &str = "hook_path";
 
-    /// `(heap, slot, address, len) -> read`: `len` bytes of user memory.
+    /// `(scratch, slot, address, len, user) -> read`: `len` bytes, likewise. 0 also when `len` is negative.
     pub const BYTES: &str = "hook_bytes";
 
-    /// `(heap, slot, structure, address) -> read`: what is known of a kernel structure, see
+    /// `(scratch, slot, structure, address) -> read`: what is known of a kernel structure, see
     /// [`structure`](super::structure).
     pub const STRUCTURE: &str = "hook_structure";
 
-    /// `(heap, slot) -> read`: path of the executable of the current process.
+    /// `(scratch, slot) -> read`: path of the executable of the current process.
     pub const BINARY: &str = "hook_binary";
 
     /// `(what) -> value`: a [`fact`](super::fact) about the current process.
     pub const FACT: &str = "hook_fact";
 
-    /// `(heap, op, hook, word) -> 1`: begins a record of type `op` of hook number `hook`; `word` is
-    /// `selector << 16 | action`. 0 when there is no memory for it.
+    /// `(scratch, op, hook, word) -> 1`: begins a record of hook number `hook`; `op` is `flags << 8 | type`, with
+    /// [`hook_flag`](crate::event::hook_flag), `word` is `selector << 16 | action`. 0 when there is no memory for it.
     pub const BEGIN: &str = "hook_begin";
 
-    /// `(heap, type, value) -> 1`: adds a number.
+    /// `(scratch, type, value) -> 1`: adds a number.
     pub const NUMBER: &str = "hook_number";
 
-    /// `(heap, type, slot) -> 1`: adds what is in a slot.
+    /// `(scratch, type, slot) -> 1`: adds what is in a slot.
     pub const SLOT: &str = "hook_slot";
 
-    /// `(heap, type, status) -> 1`: adds an argument that could not be read.
+    /// `(scratch, type, status) -> 1`: adds an argument that could not be read.
     pub const ERROR: &str = "hook_error";
 
-    /// `(heap) -> sent`: sends the record.
+    /// `(scratch, hook, key) -> kept`: keeps the time of the record and the words that were saved until the return of
+    /// the function, which `key` tells from other calls. The record then says that it waits for the return.
+    pub const KEEP: &str = "hook_keep";
+
+    /// `(scratch, hook, key) -> since`: takes back what was kept, and returns the time; 0 when nothing was kept.
+    pub const RESUME: &str = "hook_resume";
+
+    /// `(scratch, slot, what, address, count) -> read`: the bytes of `count` pieces of memory, one after the other; `what` is
+    /// one of [`pieces`](super::pieces).
+    pub const PIECES: &str = "hook_pieces";
+
+    /// `(number) -> id`: the id of a system call: its number, marked with bit 31 if the current one is of a 32-bit program.
+    pub const SYSCALL: &str = "hook_syscall";
+
+    /// `(scratch) -> sent`: sends the record.
     pub const SEND: &str = "hook_send";
 }
 
@@ -191,8 +228,79 @@ pub mod structure {
     pub const SKB: u32 = 2;
     /// `struct sockaddr` of an Internet address: a [`Flow`](super::Flow) with a source.
     pub const SOCKADDR: u32 = 3;
-    /// `struct cred`: [`Credentials`](crate::map::Credentials), [`Capabilities`](crate::map::Capabilities).
+    /// `struct cred`: [`Credentials`](crate::map::Credentials), [`Capabilities`](crate::map::Capabilities), and the inode
+    /// number of its user namespace.
     pub const CRED: u32 = 4;
+    /// `struct user_namespace`: four words of 32 bits: level, owner, group, inode number.
+    pub const USER_NS: u32 = 5;
+    /// `union bpf_attr` that loads a program: a [`BpfObject`](super::BpfObject).
+    pub const BPF_ATTR: u32 = 6;
+    /// `struct bpf_prog`: a [`BpfObject`](super::BpfObject).
+    pub const BPF_PROG: u32 = 7;
+    /// `struct bpf_map`: a [`BpfObject`](super::BpfObject).
+    pub const BPF_MAP: u32 = 8;
+    /// `struct perf_event`: a [`PerfEvent`](super::PerfEvent).
+    pub const PERF_EVENT: u32 = 9;
+    /// `struct module`: a [`Module`](super::Module).
+    pub const MODULE: u32 = 10;
+    /// `struct load_info`: the same.
+    pub const LOAD_INFO: u32 = 11;
+    /// `struct sockaddr_un`: its path, an abstract one after `@`; the family is in the slot's `flags`.
+    pub const SOCKADDR_UN: u32 = 12;
+}
+
+/// A program or map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct BpfObject {
+    /// `enum bpf_prog_type` or `enum bpf_map_type`.
+    pub kind: u32,
+    /// Of a program: number of instructions. Of a map: bytes in a key.
+    pub len: u32,
+    /// Of a map: bytes in a value.
+    pub value_size: u32,
+    /// Of a map.
+    pub max_entries: u32,
+    /// Ends with a zero byte or at its 16th.
+    pub name: [u8; 16],
+}
+
+/// A performance event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PerfEvent {
+    /// `enum perf_type_id`, or the number of a device.
+    pub kind: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// What of its type.
+    pub config: u64,
+    /// Of a kprobe: bytes behind the beginning of the function.
+    pub probe_offset: u64,
+    /// Of a kprobe: the function. Ends with a zero byte.
+    pub function: [u8; 64],
+}
+
+/// A kernel module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Module {
+    /// Bits of `TAINT_…`.
+    pub taints: u64,
+    /// Whether its signature is right: 1 no, 2 yes; 0 where nobody knows.
+    pub signature: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Ends with a zero byte.
+    pub name: [u8; 64],
+}
+
+/// What [`runtime::PIECES`] reads.
+pub mod pieces {
+    /// An array of `struct iovec`.
+    pub const VECTOR: u32 = 0;
+    /// `struct iov_iter`, which knows its length.
+    pub const ITERATOR: u32 = 1;
 }
 
 /// Ends of a connection or packet.
@@ -229,6 +337,8 @@ pub struct Flow {
     pub sec_path_len: u32,
     /// Of a packet: offloaded part of its security path.
     pub sec_path_olen: u32,
+    /// 1 when the ports are meant, which protocols without them have not.
+    pub ports: u16,
     /// Always 0.
-    pub reserved: u32,
+    pub reserved: u16,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Code,
-    insn::{Alu, CALL, Condition, EXIT, Insn, JUMP, LD_IMM64, PSEUDO_CALL, PSEUDO_MAP_FD, Reg, Width},
+    insn::{Alu, CALL, Condition, EXCHANGE, EXIT, Insn, JUMP, LD_IMM64, PSEUDO_CALL, PSEUDO_MAP_FD, Reg, Width},
 };
 
 /// A place in the code that jumps go to, bound before or after them.
@@ -109,6 +109,12 @@ impl Assembler {
     /// `*(base + offset) = value`.
     pub fn store_imm(&mut self, width: Width, base: Reg, offset: i16, value: i32) {
         self.push(0x62 | width as u8, base, Reg::R0, offset, value);
+    }
+
+    /// Exchanges the 8 bytes at `base + offset` with `src`, atomically (kernel 5.12).
+    pub fn exchange(&mut self, base: Reg, offset: i16, src: Reg) {
+        // BPF_XCHG
+        self.push(EXCHANGE, base, src, offset, 0xe1);
     }
 
     /// Goes to `label`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     Code,
-    insn::{CALL, EXIT, Insn, JUMP, LD_IMM64, PSEUDO_CALL},
+    insn::{CALL, EXCHANGE, EXIT, Insn, JUMP, LD_IMM64, PSEUDO_CALL},
 };
 
 impl fmt::Display for Code {
@@ -59,6 +59,7 @@ fn plain(insn: Insn, at: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         CALL => writeln!(f, "call helper {imm}"),
         EXIT => writeln!(f, "exit"),
         JUMP => writeln!(f, "goto {target}"),
+        EXCHANGE => writeln!(f, "r{src} = xchg(*(u64*)(r{dst} {off:+}), r{src})"),
         _ => match code & 7 {
             1 => writeln!(f, "r{dst} = *({width}*)(r{src} {off:+})"),
             2 => writeln!(f, "*({width}*)(r{dst} {off:+}) = {imm}"),

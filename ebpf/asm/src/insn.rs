@@ -101,6 +101,8 @@ pub(crate) const LD_IMM64: u8 = 0x18;
 pub(crate) const CALL: u8 = 0x85;
 pub(crate) const EXIT: u8 = 0x95;
 pub(crate) const JUMP: u8 = 0x05;
+/// An atomic operation on 8 bytes of memory.
+pub(crate) const EXCHANGE: u8 = 0xdb;
 /// `BPF_PSEUDO_CALL`, in the source register of a call of a function of the program.
 pub(crate) const PSEUDO_CALL: u8 = 1;
 /// `BPF_PSEUDO_MAP_FD`, in the source register of a load of a map's address.

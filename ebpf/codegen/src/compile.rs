@@ -1,12 +1,12 @@
 //! From a point to code.
 
-use ebpf_abi::hook::heap;
-use ebpf_asm::{Assembler, Code, Error, Label, Reg};
+use ebpf_abi::hook::{SCRATCHES, offset, runtime};
+use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
     field, number,
-    plan::{Action, Context, Filter, Hook, Point, Selector},
-    read::Reader,
+    plan::{Action, Context, Filter, Hook, Point, Selector, Stage},
+    read::{Reader, forget, scratch_number},
     report, text,
 };
 
@@ -28,29 +28,81 @@ mod action_number {
     pub(super) const SIGNAL: u16 = 9;
 }
 
+/// `bpf_map_lookup_elem`.
+const MAP_LOOKUP: u32 = 1;
+
 /// Compiles `point`.
 pub fn compile(point: &Point) -> Result<Code, Error> {
-    let heap = match point.context {
-        Context::Registers | Context::SyscallRegisters => heap::PROBE,
-        Context::Words => heap::RAW,
-        Context::Function { .. } => heap::TRACING,
-        Context::Lsm => heap::LSM,
-    };
-    let verdict = point.context == Context::Lsm;
+    let verdict = matches!(point.context, Context::Lsm { .. });
     let mut asm = Assembler::new();
-    let mut reader = Reader::new(point.context, heap);
+    let mut reader = Reader::new(point.context, &mut asm);
     reader.prologue(&mut asm);
     asm.set(VERDICT, 0);
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
     }
+    let (out, done) = (asm.label(), asm.label());
+    if asm.is_used(reader.none_left()) {
+        asm.jump(out);
+        asm.bind(reader.none_left());
+        asm.set(Reg::R1, u64::from(point.op));
+        asm.call(runtime::LOST);
+        asm.jump(done);
+    }
+    asm.bind(out);
+    asm.jump_if(Condition::Eq, Reg::R6, 0, done);
+    asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);
+    asm.bind(done);
     asm.copy(Reg::R0, VERDICT);
+    asm.exit();
+    asm.finish()
+}
+
+/// The function that claims a scratch: see [`runtime::CLAIM`]. `exchange`: with an atomic exchange, which the kernel must
+/// know (5.12). Without, no other task may run in between: so it is where kernels do not have it, as trampolines became
+/// preemptible with the same version.
+pub fn claim(exchange: bool) -> Result<Code, Error> {
+    const INDEX: i16 = -4;
+    let mut asm = Assembler::new();
+    let (none, claimed) = (asm.label(), asm.label());
+    for index in 0..SCRATCHES {
+        asm.store_imm(Width::U32, Reg::R10, INDEX, index as i32);
+        asm.map(Reg::R1, runtime::SCRATCHES);
+        asm.copy(Reg::R2, Reg::R10);
+        asm.alu(Alu::Add, Reg::R2, i32::from(INDEX));
+        asm.call_helper(MAP_LOOKUP);
+        asm.jump_if(Condition::Eq, Reg::R0, 0, none);
+        if exchange {
+            asm.set(Reg::R1, 1);
+            asm.exchange(Reg::R0, offset::BUSY, Reg::R1);
+        } else {
+            asm.load(Width::U64, Reg::R1, Reg::R0, offset::BUSY);
+            asm.store_imm(Width::U64, Reg::R0, offset::BUSY, 1);
+        }
+        asm.jump_if(Condition::Eq, Reg::R1, 0, claimed);
+    }
+    asm.bind(none);
+    asm.set(Reg::R0, 0);
+    asm.exit();
+    asm.bind(claimed);
+    asm.load(Width::U32, Reg::R1, Reg::R10, INDEX);
+    asm.store(Width::U32, Reg::R0, offset::INDEX, Reg::R1);
     asm.exit();
     asm.finish()
 }
 
 fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool, hook: &Hook) {
     let end = asm.label();
+    if hook.stage == Stage::Return {
+        reader.claim(asm);
+        reader.key(asm, Reg::R3, true);
+        scratch_number(asm, Reg::R1);
+        asm.set(Reg::R2, u64::from(hook.number));
+        asm.call(runtime::RESUME);
+        asm.jump_if(Condition::Eq, Reg::R0, 0, end);
+        // What was read for another hook was kept at another entry.
+        forget(asm);
+    }
     if hook.selectors.is_empty() {
         report::record(asm, reader, op, hook, 0, action_number::POST);
     }
@@ -60,8 +112,15 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
             compile_filter(asm, reader, hook, filter, next);
         }
         compile_actions(asm, reader, op, verdict, hook, index, selector);
+        // Behind one that always passes nothing is ever reached, which the kernel would refuse.
+        if !asm.is_used(next) {
+            break;
+        }
         asm.jump(end);
         asm.bind(next);
+        if hook.stage == Stage::Return && index + 1 == hook.selectors.len() {
+            report::withdraw(asm, op, hook);
+        }
     }
     asm.bind(end);
 }
@@ -139,5 +198,7 @@ fn compile_actions(
     }
     if post {
         report::record(asm, reader, op, hook, index, last);
+    } else if hook.stage == Stage::Return {
+        report::withdraw(asm, op, hook);
     }
 }

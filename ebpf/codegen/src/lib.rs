@@ -24,7 +24,9 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
+pub use compile::{claim, compile};
 pub use ebpf_asm::{Code, Error};
-pub use plan::{Action, Arg, Context, Filter, Hook, NumberTest, Point, Read, Selector, Source, Subject, TextTest};
+pub use plan::{
+    Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Selector, Source, Stage, Subject, TextTest,
+};
 pub use text::POSTFIX_MAX;

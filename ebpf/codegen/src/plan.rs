@@ -17,17 +17,27 @@ pub enum Context {
     /// By breakpoint at a function: the context is the registers.
     Registers,
     /// The same at a system call, whose arguments are in the registers that its only argument points to.
-    SyscallRegisters,
+    SyscallRegisters {
+        /// Whether it is called by 32-bit programs, which use other registers for the arguments.
+        compat: bool,
+    },
     /// With its arguments as words: raw tracepoints.
     Words,
+    /// With what a tracepoint records.
+    Record,
     /// Through a trampoline at a function: its parameters as words whose types the verifier knows, behind them, where it
     /// returns, the result.
     Function {
         /// Number of parameters.
         parameters: u8,
+        /// A bit for each word that the verifier takes for a pointer.
+        pointers: u16,
     },
     /// At a security hook, the same way. What the code returns is the verdict.
-    Lsm,
+    Lsm {
+        /// A bit for each word that the verifier takes for a pointer.
+        pointers: u16,
+    },
 }
 
 /// What one policy wants at the place.
@@ -39,6 +49,23 @@ pub struct Hook {
     pub args: Vec<Arg>,
     /// The first that matches decides. None: everything matches, and is reported.
     pub selectors: Vec<Selector>,
+    /// What of a call it sees.
+    pub stage: Stage,
+}
+
+/// What of a call a hook sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// All that is wanted of it.
+    #[default]
+    Whole,
+    /// Its beginning. The hook of the same number at the return comes with the other half of the event.
+    Entry {
+        /// Words that are kept for it. At most [`SAVED`](ebpf_abi::hook::SAVED).
+        saved: Vec<Source>,
+    },
+    /// Its end, if the beginning was reported. If no selector matches, the event is withdrawn.
+    Return,
 }
 
 /// An argument.
@@ -62,10 +89,31 @@ pub enum Source {
     Parameter(u8),
     /// What the function returned.
     Return,
+    /// What was kept at the entry of the function whose return this is, by its position in [`Stage::Entry`].
+    Saved(u8),
     /// The `struct task_struct` of the current thread.
     Task,
-    /// A register of the interrupted code, by its offset in `struct pt_regs`.
-    Register(i16),
+    /// A register of the interrupted code.
+    Register {
+        /// Where it is in `struct pt_regs`.
+        offset: i16,
+        /// How much of it counts: 1, 2, 4 or 8 bytes.
+        bytes: u8,
+    },
+    /// Address of what a tracepoint records.
+    Record,
+    /// A number in what a tracepoint records.
+    Field {
+        /// Where it is; a multiple of its width, at least 8.
+        offset: u16,
+        /// 1, 2, 4 or 8 bytes.
+        bytes: u8,
+    },
+    /// Address of what a tracepoint keeps behind its fields.
+    DataLoc {
+        /// Where the record says where that is: position and length, 16 bits each.
+        offset: u16,
+    },
 }
 
 /// What the value is.
@@ -80,15 +128,33 @@ pub enum Read {
     },
     /// The address of a NUL-terminated string.
     Text {
-        /// In user space rather than in the kernel.
+        /// In user space, whatever the address. Otherwise the address tells.
         user: bool,
     },
     /// What has a path: one of [`path_kind`](ebpf_abi::hook::path_kind).
     Path(u32),
-    /// The address in user space of as many bytes as the other source says.
-    Bytes(Source),
+    /// The address of bytes.
+    Bytes {
+        /// How many.
+        len: Length,
+        /// In user space, whatever the address. Otherwise the address tells.
+        user: bool,
+    },
+    /// The address of pieces of memory: one of [`pieces`](ebpf_abi::hook::pieces), and how many.
+    Pieces(u32, Length),
+    /// The number of a system call. Its id is the value: the number, with bit 31 set if it is of a 32-bit program.
+    Syscall,
     /// The address of a kernel structure: one of [`structure`](ebpf_abi::hook::structure).
     Structure(u32),
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Known beforehand.
+    Fixed(u32),
+    /// What a word says. A negative number cannot be read.
+    Word(Source),
 }
 
 /// Filters that must all pass, and what is done then.

@@ -3,13 +3,16 @@
 use ebpf_abi::hook::{READ, SLOTS, fact, offset, runtime};
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
-use crate::plan::{Arg, Context, Read, Source, Subject};
+use crate::plan::{Arg, Context, Length, Read, Source, Subject};
 
 /// `struct pt_regs` of x86-64 (arch/x86/include/asm/ptrace.h): offset of each parameter of a function, and of a system
 /// call, which has R10 where a function has RCX; offset of the result.
 const PARAMETERS: [i16; 6] = [112, 104, 96, 88, 72, 64];
 const SYSCALL_PARAMETERS: [i16; 6] = [112, 104, 96, 56, 72, 64];
+/// Of a system call of a 32-bit program: EBX, ECX, EDX, ESI, EDI, EBP (`arch/x86/include/asm/syscall_wrapper.h`).
+const COMPAT_PARAMETERS: [i16; 6] = [40, 88, 96, 104, 112, 32];
 const RESULT: i16 = 80;
+const STACK_POINTER: i16 = 152;
 
 /// `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task` (`enum bpf_func_id`).
 const PROBE_READ_KERNEL: u32 = 113;
@@ -19,10 +22,15 @@ const CURRENT_TASK: u32 = 35;
 /// Where on the stack a pointer or number is read to.
 const CELL: i16 = -8;
 
-/// Where things are read to. `R6` is the scratch, `R7` the context.
+/// Where on the stack the registers of a system call are, up to the first argument of a 64-bit program.
+const REGS: i16 = CELL - REGS_LEN;
+const REGS_LEN: i16 = 15 * 8;
+
+/// Where things are read to. `R6` is the scratch, 0 while there is none; `R7` is the context.
 pub(crate) struct Reader {
     context: Context,
-    heap: u32,
+    /// Where to go when there is no scratch left.
+    none_left: Label,
     /// Things that were given a place, in order. The slot is the position, modulo [`SLOTS`].
     things: Vec<Thing>,
 }
@@ -35,66 +43,132 @@ enum Thing {
 }
 
 impl Reader {
-    pub(crate) fn new(context: Context, heap: u32) -> Self {
+    pub(crate) fn new(context: Context, asm: &mut Assembler) -> Self {
         Self {
             context,
-            heap,
+            none_left: asm.label(),
             things: vec![],
         }
     }
 
-    pub(crate) const fn heap(&self) -> u32 {
-        self.heap
+    pub(crate) const fn none_left(&self) -> Label {
+        self.none_left
     }
 
     /// What comes first in the function.
     pub(crate) fn prologue(&self, asm: &mut Assembler) {
-        asm.copy(Reg::R6, Reg::R1);
-        asm.copy(Reg::R7, Reg::R2);
-        asm.store_imm(Width::U64, Reg::R6, offset::STATE, 0);
-        if self.context == Context::SyscallRegisters {
+        asm.copy(Reg::R7, Reg::R1);
+        asm.set(Reg::R6, 0);
+        if let Context::SyscallRegisters { .. } = self.context {
             asm.load(Width::U64, Reg::R3, Reg::R7, PARAMETERS[0]);
-            asm.copy(Reg::R1, Reg::R6);
-            asm.alu(Alu::Add, Reg::R1, i32::from(offset::REGS));
-            asm.set(Reg::R2, 15 * 8);
+            asm.copy(Reg::R1, Reg::R10);
+            asm.alu(Alu::Add, Reg::R1, i32::from(REGS));
+            asm.set(Reg::R2, REGS_LEN as u64);
             asm.call_helper(PROBE_READ_KERNEL);
         }
     }
 
-    /// `dst` = the word that `source` has, as it is.
+    /// Claims a scratch unless there is one already, and ends the function when none is left. Spoils `R0` to `R5`.
+    pub(crate) fn claim(&self, asm: &mut Assembler) {
+        let there = asm.label();
+        asm.jump_if(Condition::Ne, Reg::R6, 0, there);
+        asm.call(runtime::CLAIM);
+        asm.copy(Reg::R6, Reg::R0);
+        asm.jump_if(Condition::Eq, Reg::R6, 0, self.none_left);
+        forget(asm);
+        asm.bind(there);
+    }
+
+    /// `dst` = an address that only this call of the function has, the same at its entry and its return. A scratch has
+    /// been claimed.
+    pub(crate) fn key(&self, asm: &mut Assembler, dst: Reg, at_return: bool) {
+        match self.context {
+            Context::Registers | Context::SyscallRegisters { .. } => {
+                asm.load(Width::U64, dst, Reg::R7, STACK_POINTER);
+                if at_return {
+                    // The return address was there and was taken from the stack.
+                    asm.alu(Alu::Sub, dst, 8);
+                }
+            }
+            // One trampoline calls the programs of both, with the same context.
+            _ => number(asm, Reg::R7, dst),
+        }
+    }
+
+    /// `dst` = the word that `source` has, as it is. Spoils `R0` to `R5` unless a scratch has been claimed.
     pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg) {
         let (base, offset) = match (self.context, source) {
             (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
-            (Context::SyscallRegisters, Source::Parameter(index)) => {
-                let register = SYSCALL_PARAMETERS[usize::from(index) % 6];
-                (Reg::R6, offset::REGS + register)
+            (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
+                let registers = if compat { COMPAT_PARAMETERS } else { SYSCALL_PARAMETERS };
+                (Reg::R10, REGS + registers[usize::from(index) % 6])
             }
-            (Context::Registers | Context::SyscallRegisters, Source::Return) => (Reg::R7, RESULT),
+            (Context::Registers | Context::SyscallRegisters { .. }, Source::Return) => (Reg::R7, RESULT),
             (Context::Words, Source::Parameter(index)) => (Reg::R7, i16::from(index) * 8),
-            (Context::Words | Context::Lsm, Source::Return) => {
-                debug_assert!(false, "there is no result here");
-                (Reg::R6, offset::CELL)
-            }
-            (Context::Function { parameters }, Source::Return) => {
-                typed(asm, parameters, dst);
+            (Context::Function { parameters, pointers }, Source::Return) => {
+                self.typed(asm, pointers, parameters, dst);
                 return;
             }
-            (Context::Function { .. } | Context::Lsm, Source::Parameter(index)) => {
-                typed(asm, index, dst);
+            (Context::Function { pointers, .. } | Context::Lsm { pointers }, Source::Parameter(index)) => {
+                self.typed(asm, pointers, index, dst);
                 return;
             }
-            (Context::Words | Context::Function { .. } | Context::Lsm, Source::Register(_)) => {
-                debug_assert!(false, "there are no registers here");
-                (Reg::R6, offset::CELL)
+            (Context::Registers | Context::SyscallRegisters { .. }, Source::Register { offset, bytes }) => {
+                asm.load(width(bytes), dst, Reg::R7, offset);
+                return;
             }
-            (_, Source::Register(register)) => (Reg::R7, register),
+            (Context::Record, Source::Field { offset, bytes }) => {
+                asm.load(width(bytes), dst, Reg::R7, offset as i16);
+                return;
+            }
+            (Context::Record, Source::Record) => {
+                self.claim(asm);
+                number(asm, Reg::R7, dst);
+                return;
+            }
+            (Context::Record, Source::DataLoc { offset }) => {
+                self.claim(asm);
+                number(asm, Reg::R7, dst);
+                asm.load(Width::U32, Reg::R0, Reg::R7, offset as i16);
+                asm.alu(Alu::And, Reg::R0, 0xffff);
+                asm.alu_reg(Alu::Add, dst, Reg::R0);
+                return;
+            }
+            (_, Source::Saved(index)) => {
+                self.claim(asm);
+                (Reg::R6, offset::saved(usize::from(index)))
+            }
             (_, Source::Task) => {
                 asm.call_helper(CURRENT_TASK);
                 asm.copy(dst, Reg::R0);
                 return;
             }
+            (context, source) => {
+                debug_assert!(false, "{context:?} has no {source:?}");
+                asm.set(dst, 0);
+                return;
+            }
         };
         asm.load(Width::U64, dst, base, offset);
+    }
+
+    /// `dst` = word `index` of a context whose types the verifier knows, as a mere number.
+    fn typed(&self, asm: &mut Assembler, pointers: u16, index: u8, dst: Reg) {
+        if pointers & 1 << index == 0 {
+            asm.load(Width::U64, dst, Reg::R7, i16::from(index) * 8);
+            return;
+        }
+        self.claim(asm);
+        asm.load(Width::U64, dst, Reg::R7, i16::from(index) * 8);
+        number(asm, dst, dst);
+    }
+
+    /// `dst` = a number of bytes or pieces.
+    fn length(&self, asm: &mut Assembler, length: Length, dst: Reg) {
+        match length {
+            Length::Fixed(number) => asm.set(dst, number.into()),
+            Length::Word(source) => self.word(asm, source, dst),
+        }
     }
 
     /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,
@@ -114,7 +188,7 @@ impl Reader {
 
     /// `R2` = the number that `arg` is, extended to 64 bits by its type. Goes to `fail` if it cannot be read, with why
     /// in `R8`.
-    pub(crate) fn number(&self, asm: &mut Assembler, arg: &Arg, bytes: u8, signed: bool, fail: Label) {
+    fn number(&self, asm: &mut Assembler, arg: &Arg, bytes: u8, signed: bool, fail: Label) {
         if arg.way.is_empty() {
             self.word(asm, arg.source, Reg::R2);
         } else {
@@ -130,18 +204,31 @@ impl Reader {
         }
     }
 
+    /// `R2` = the number that `arg` is. Returns whether numbers of its type have a sign; `None` if it is no number. Goes to
+    /// `fail` if it cannot be read, with why in `R8`.
+    pub(crate) fn arg_number(&self, asm: &mut Assembler, arg: &Arg, fail: Label) -> Option<bool> {
+        match arg.read {
+            Read::Number { bytes, signed } => {
+                self.number(asm, arg, bytes, signed, fail);
+                Some(signed)
+            }
+            Read::Syscall => {
+                self.number(asm, arg, 8, false, fail);
+                asm.copy(Reg::R1, Reg::R2);
+                asm.call(runtime::SYSCALL);
+                asm.copy(Reg::R2, Reg::R0);
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
     /// `R2` = the number that `subject` is. Returns whether numbers of its type have a sign; `None` if it is no number.
     ///
     /// Goes to `fail` if it cannot be read.
     pub(crate) fn subject(&self, asm: &mut Assembler, subject: Subject, args: &[Arg], fail: Label) -> Option<bool> {
         match subject {
-            Subject::Arg(index) => match args.get(index)?.read {
-                Read::Number { bytes, signed } => {
-                    self.number(asm, &args[index], bytes, signed, fail);
-                    Some(signed)
-                }
-                _ => None,
-            },
+            Subject::Arg(index) => self.arg_number(asm, args.get(index)?, fail),
             Subject::Pid => {
                 asm.call_helper(PID_TGID);
                 asm.copy(Reg::R2, Reg::R0);
@@ -166,7 +253,7 @@ impl Reader {
             Subject::Binary => Thing::Binary,
             Subject::Arg(index) => match args.get(index)? {
                 Arg {
-                    read: Read::Number { .. },
+                    read: Read::Number { .. } | Read::Syscall,
                     ..
                 } => return None,
                 Arg { source, way, read, .. } => Thing::Arg(*source, way.clone(), *read),
@@ -180,6 +267,7 @@ impl Reader {
         let slot = number % SLOTS;
         // Things beyond the number of slots are read each time, and take the slot of another, which is then read again.
         let remembered = number < SLOTS;
+        self.claim(asm);
         let (tried, there) = (1_u64 << slot, 1_u64 << (slot as u32 + READ));
         let (known, done, unread) = (asm.label(), asm.label(), asm.label());
         if remembered {
@@ -241,22 +329,49 @@ impl Reader {
                 asm.set(Reg::R3, u64::from(kind));
                 runtime::STRUCTURE
             }
-            Thing::Arg(_, _, Read::Bytes(length)) => {
-                self.word(asm, length, Reg::R4);
+            Thing::Arg(_, _, Read::Bytes { len, user }) => {
+                self.length(asm, len, Reg::R4);
+                asm.set(Reg::R5, u64::from(user));
                 runtime::BYTES
             }
+            Thing::Arg(_, _, Read::Pieces(what, count)) => {
+                self.length(asm, count, Reg::R5);
+                asm.copy(Reg::R4, Reg::R3);
+                asm.set(Reg::R3, u64::from(what));
+                runtime::PIECES
+            }
             // Numbers are not read into slots.
-            Thing::Arg(_, _, Read::Number { .. }) => return,
+            Thing::Arg(_, _, Read::Number { .. } | Read::Syscall) => return,
         };
         asm.set(Reg::R8, UNREADABLE);
-        asm.set(Reg::R1, u64::from(self.heap));
+        scratch_number(asm, Reg::R1);
         asm.set(Reg::R2, slot as u64);
         asm.call(name);
     }
 }
 
+/// Nothing that was read is still there.
+pub(crate) fn forget(asm: &mut Assembler) {
+    asm.store_imm(Width::U64, Reg::R6, offset::STATE, 0);
+}
+
+/// `dst` = the number of the scratch, which has been claimed.
+pub(crate) fn scratch_number(asm: &mut Assembler, dst: Reg) {
+    asm.load(Width::U32, dst, Reg::R6, offset::INDEX);
+}
+
 /// Status of an argument whose value itself could not be read: -1 in 32 bits.
 const UNREADABLE: u64 = u32::MAX as u64;
+
+/// The width of a load of `bytes` bytes.
+const fn width(bytes: u8) -> Width {
+    match bytes {
+        1 => Width::U8,
+        2 => Width::U16,
+        4 => Width::U32,
+        _ => Width::U64,
+    }
+}
 
 /// Reads `bytes` bytes at `R3` plus `offset` into the cell, or goes to `fail`.
 fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {
@@ -271,10 +386,8 @@ fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {
     asm.jump_if(Condition::Ne, Reg::R0, 0, fail);
 }
 
-/// `dst` = word `index` of a context whose types the verifier knows, as a mere number: by a detour through memory.
-/// Runtime functions take nothing else.
-fn typed(asm: &mut Assembler, index: u8, dst: Reg) {
-    asm.load(Width::U64, dst, Reg::R7, i16::from(index) * 8);
-    asm.store(Width::U64, Reg::R6, offset::CELL, dst);
+/// `dst` = the pointer `src` as a mere number: by a detour through the scratch. Runtime functions take nothing else.
+fn number(asm: &mut Assembler, src: Reg, dst: Reg) {
+    asm.store(Width::U64, Reg::R6, offset::CELL, src);
     asm.load(Width::U64, dst, Reg::R6, offset::CELL);
 }

@@ -3,13 +3,15 @@
 mod machine;
 mod oracle;
 
+use ebpf_abi::hook::SAVED;
 use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, NumberTest, Point, Read, Selector, Source, Subject, TextTest, compile,
+    Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Selector, Source, Stage, Subject, TextTest,
+    compile,
 };
-use machine::World;
+use machine::{Done, World};
 
 fn number(index: u8, bytes: u8, signed: bool) -> Arg {
     Arg {
@@ -44,38 +46,73 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
             filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
             actions: vec![Action::Signal(9)],
         }],
+        stage: Stage::Whole,
     };
     expect![[r"
-        0: r6 = r1
-        1: r7 = r2
-        2: *(u64*)(r6 +120) = 0
-        3: r9 = 0
-        4: r2 = *(u64*)(r7 +104)
-        5: r2 <<= 32
-        6: r2 s>>= 32
-        7: if r2 == 4444 goto 9
-        8: goto 26
-        9: r1 = 9
-        10: call helper 109
-        11: r1 = 0
-        12: r2 = 13
-        13: r3 = 7
-        14: r4 = 2
-        15: call hook_begin
-        16: r2 = *(u64*)(r7 +104)
-        17: r2 <<= 32
-        18: r2 s>>= 32
-        19: r3 = r2
-        20: r1 = 0
-        21: r2 = 1
-        22: call hook_number
-        23: r1 = 0
-        24: call hook_send
-        25: goto 26
-        26: r0 = r9
-        27: exit
+        0: r7 = r1
+        1: r6 = 0
+        2: r9 = 0
+        3: r2 = *(u64*)(r7 +104)
+        4: r2 <<= 32
+        5: r2 s>>= 32
+        6: if r2 == 4444 goto 8
+        7: goto 30
+        8: r1 = 9
+        9: call helper 109
+        10: if r6 != 0 goto 15
+        11: call claim_scratch
+        12: r6 = r0
+        13: if r6 == 0 goto 31
+        14: *(u64*)(r6 +72) = 0
+        15: r1 = *(u32*)(r6 +8)
+        16: r2 = 13
+        17: r3 = 7
+        18: r4 = 2
+        19: call hook_begin
+        20: r2 = *(u64*)(r7 +104)
+        21: r2 <<= 32
+        22: r2 s>>= 32
+        23: r3 = r2
+        24: r1 = *(u32*)(r6 +8)
+        25: r2 = 1
+        26: call hook_number
+        27: r1 = *(u32*)(r6 +8)
+        28: call hook_send
+        29: goto 30
+        30: goto 34
+        31: r1 = 13
+        32: call hook_lost
+        33: goto 36
+        34: if r6 == 0 goto 36
+        35: *(u64*)(r6 +0) = 0
+        36: r0 = r9
+        37: exit
     "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
+}
+
+#[test]
+fn a_run_without_scratch_is_counted() {
+    let hook = Hook {
+        number: 7,
+        args: vec![number(1, 4, true)],
+        ..Hook::default()
+    };
+    let point = point(vec![hook]);
+    let world = World {
+        args: [0; 6],
+        result: 0,
+        pid: 1,
+        facts: [0; 8],
+        strings: vec![],
+        binary: None,
+        task: 0,
+        register: 0,
+        kept: [None; 2],
+        scratch: false,
+    };
+    let done = machine::run(&compile(&point).unwrap(), &world, point.context, false);
+    assert_eq!(done.unwrap(), [Done::Lost(13)]);
 }
 
 fn numbers() -> impl Strategy<Value = u64> {
@@ -183,14 +220,23 @@ fn arg() -> impl Strategy<Value = Arg> {
         3 => (prop::sample::select(vec![1_u8, 2, 4, 8]), any::<bool>()).prop_map(|(bytes, signed)| Read::Number { bytes, signed }),
         2 => any::<bool>().prop_map(|user| Read::Text { user }),
         1 => (0_u32..3).prop_map(Read::Path),
-        1 => (0_u8..6).prop_map(|index| Read::Bytes(Source::Parameter(index))),
+        1 => (prop_oneof![
+            (0_u8..6).prop_map(|index| Length::Word(Source::Parameter(index))),
+            (0_u32..20).prop_map(Length::Fixed),
+        ], any::<bool>()).prop_map(|(len, user)| Read::Bytes { len, user }),
         1 => (0_u32..4).prop_map(Read::Structure),
+        1 => (0_u32..2, 0_u8..6).prop_map(|(what, index)| Read::Pieces(what, Length::Word(Source::Parameter(index)))),
+        1 => Just(Read::Syscall),
     ];
     let source = prop_oneof![
         5 => (0_u8..6).prop_map(Source::Parameter),
         1 => Just(Source::Return),
         1 => Just(Source::Task),
-        1 => Just(Source::Register(96)),
+        1 => prop::sample::select(vec![1_u8, 2, 4, 8]).prop_map(|bytes| Source::Register { offset: 96, bytes }),
+        1 => Just(Source::Record),
+        2 => (1_u16..8, prop::sample::select(vec![1_u8, 2, 4, 8])).prop_map(|(word, bytes)| Source::Field { offset: 8 * word, bytes }),
+        1 => (2_u16..8).prop_map(|word| Source::DataLoc { offset: 4 * word }),
+        1 => (0_u8..SAVED as u8).prop_map(Source::Saved),
     ];
     let way = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(-20_i32..40, 1..4)];
     (source, way, read, 0_u16..40).prop_map(|(source, way, read, kind)| Arg {
@@ -216,27 +262,59 @@ fn selector() -> impl Strategy<Value = Selector> {
 }
 
 fn any_point() -> impl Strategy<Value = Point> {
+    let saved = prop::collection::vec((0_u8..6).prop_map(Source::Parameter), 0..SAVED);
     let hook = (
         any::<u32>(),
         prop::collection::vec(arg(), 0..5),
         prop::collection::vec(selector(), 0..4),
+        prop::option::of(saved),
     );
-    let hook = hook.prop_map(|(number, args, selectors)| Hook {
+    let hook = hook.prop_map(|(number, args, selectors, saved)| Hook {
         number,
         args,
         selectors,
+        stage: saved.map_or(Stage::Whole, |saved| Stage::Entry { saved }),
     });
-    let contexts = vec![
-        Context::Registers,
-        Context::SyscallRegisters,
-        Context::Function { parameters: 6 },
+    let context = prop_oneof![
+        Just(Context::Registers),
+        any::<bool>().prop_map(|compat| Context::SyscallRegisters { compat }),
+        any::<u16>().prop_map(|pointers| Context::Function {
+            parameters: 6,
+            pointers
+        }),
+        Just(Context::Record),
     ];
-    let context = prop::sample::select(contexts);
-    (context, prop::collection::vec(hook, 1..4)).prop_map(|(context, mut hooks)| {
-        for arg in hooks.iter_mut().flat_map(|hook| &mut hook.args) {
-            // Trampolines have no registers.
-            if matches!(arg.source, Source::Register(_)) && matches!(context, Context::Function { .. }) {
-                arg.source = Source::Parameter(0);
+    let at_return = prop::bool::weighted(0.3);
+    (context, at_return, prop::collection::vec(hook, 1..4)).prop_map(|(context, at_return, mut hooks)| {
+        let substitute = match context {
+            Context::Record => Source::Field { offset: 16, bytes: 8 },
+            _ => Source::Parameter(0),
+        };
+        for hook in &mut hooks {
+            if at_return {
+                hook.stage = Stage::Return;
+            } else if let Stage::Entry { saved } = &mut hook.stage
+                && context == Context::Record
+            {
+                saved.clear();
+            }
+            for arg in &mut hook.args {
+                let replaced = match arg.source {
+                    Source::Register { .. } => matches!(context, Context::Function { .. } | Context::Record),
+                    Source::Saved(_) => !at_return,
+                    Source::Record | Source::Field { .. } | Source::DataLoc { .. } => context != Context::Record,
+                    Source::Parameter(_) | Source::Return => context == Context::Record,
+                    Source::Task => false,
+                };
+                if replaced {
+                    arg.source = substitute;
+                }
+                let (Read::Bytes { len, .. } | Read::Pieces(_, len)) = &mut arg.read else {
+                    continue;
+                };
+                if let (Length::Word(len), Context::Record) = (len, context) {
+                    *len = substitute;
+                }
             }
         }
         Point { context, op: 13, hooks }
@@ -252,8 +330,9 @@ fn world() -> impl Strategy<Value = World> {
         prop::array::uniform8(numbers()),
         strings,
         prop::option::weighted(0.8, texts()),
+        prop::array::uniform2(prop::option::weighted(0.8, (1_u64.., prop::array::uniform6(numbers())))),
     )
-        .prop_map(|((args, task), result, pid, facts, strings, binary)| World {
+        .prop_map(|((args, task), result, pid, facts, strings, binary, kept)| World {
             args,
             result,
             pid,
@@ -262,6 +341,8 @@ fn world() -> impl Strategy<Value = World> {
             binary,
             task,
             register: 0,
+            kept,
+            scratch: true,
         })
 }
 
@@ -272,7 +353,8 @@ proptest! {
     fn code_does_what_the_plan_says(point in any_point(), world in world()) {
         let code = compile(&point).unwrap();
         let world = world.at(point.context);
-        let done = machine::run(&code, &world, point.context).map_err(TestCaseError::fail)?;
+        let at_return = point.hooks.iter().any(|hook| hook.stage == Stage::Return);
+        let done = machine::run(&code, &world, point.context, at_return).map_err(TestCaseError::fail)?;
         prop_assert_eq!(done, oracle::run(&point, &world), "{}", code);
     }
 }

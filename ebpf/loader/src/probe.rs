@@ -3,9 +3,11 @@
 use std::{fs, sync::OnceLock};
 
 use aya_obj::btf::BtfFeatures;
+use ebpf_asm::{Assembler, Reg, Width};
 
 use crate::{
     error::Error,
+    program::{Program, ProgramKind},
     sys::{self, BtfLoad},
 };
 
@@ -34,6 +36,20 @@ fn count_cpus(list: &str) -> Option<usize> {
         count = count.checked_add(to.checked_sub(from)?.checked_add(1)?)?;
     }
     Some(count)
+}
+
+/// Whether programs can exchange a word of memory atomically (`BPF_XCHG`, kernel 5.12): loads one that does.
+pub fn atomic_exchange() -> bool {
+    static EXCHANGE: OnceLock<bool> = OnceLock::new();
+    *EXCHANGE.get_or_init(|| {
+        let mut asm = Assembler::new();
+        asm.store_imm(Width::U64, Reg::R10, -8, 0);
+        asm.set(Reg::R0, 0);
+        asm.exchange(Reg::R10, -8, Reg::R0);
+        asm.exit();
+        let code = asm.finish();
+        code.is_ok_and(|code| Program::load_code("exchange", ProgramKind::RawTracepoint, &code, &[]).is_ok())
+    })
 }
 
 /// Whether the security module `name`, such as `bpf`, is active; `None` when securityfs is not mounted.

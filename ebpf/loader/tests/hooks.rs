@@ -8,13 +8,16 @@ use std::{os::fd::AsRawFd as _, path::Path};
 
 use ebpf_abi::{
     event::{HookArg, HookEvent, op},
-    hook::{heap, path_kind, runtime},
+    hook::{path_kind, runtime},
 };
 use ebpf_asm::{Assembler, Condition, Reg, Width};
 use ebpf_loader::{Loaded, Object, ProgramKind, RingBuffer};
 use zerocopy::FromBytes as _;
 
 const LSEEK: u64 = 8;
+
+/// Number of a scratch; nobody else claims one here.
+const SCRATCH: u64 = 0;
 
 fn loaded() -> Option<Loaded> {
     let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bpf/tetragon.bpf.o")).ok()?;
@@ -50,10 +53,15 @@ fn the_runtime_is_accepted() {
         runtime::SLOT,
         runtime::ERROR,
         runtime::SEND,
+        runtime::LOST,
+        runtime::KEEP,
+        runtime::RESUME,
+        runtime::PIECES,
+        runtime::SYSCALL,
     ];
     for function in functions {
         let mut asm = Assembler::new();
-        for register in [Reg::R1, Reg::R2, Reg::R3, Reg::R4] {
+        for register in [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5] {
             asm.set(register, 0);
         }
         asm.call(function);
@@ -81,40 +89,40 @@ fn code_reads_a_path_and_reports_it() {
     let mut asm = Assembler::new();
     let miss = asm.label();
     // sys_enter(regs, id)
-    asm.load(Width::U64, Reg::R3, Reg::R2, 8);
+    asm.load(Width::U64, Reg::R3, Reg::R1, 8);
     asm.jump_if(Condition::Ne, Reg::R3, LSEEK, miss);
     // The first argument: rdi is word 14 of struct pt_regs.
-    asm.load(Width::U64, Reg::R3, Reg::R2, 0);
+    asm.load(Width::U64, Reg::R3, Reg::R1, 0);
     asm.alu(ebpf_asm::Alu::Add, Reg::R3, 14 * 8);
     asm.copy(Reg::R1, Reg::R10);
     asm.alu(ebpf_asm::Alu::Add, Reg::R1, -8);
     asm.set(Reg::R2, 8);
     asm.call_helper(113);
     asm.load(Width::U64, Reg::R4, Reg::R10, -8);
-    asm.set(Reg::R1, u64::from(heap::RAW));
+    asm.set(Reg::R1, SCRATCH);
     asm.set(Reg::R2, 0);
     asm.set(Reg::R3, u64::from(path_kind::FD));
     asm.call(runtime::PATH);
     asm.jump_if(Condition::Eq, Reg::R0, 0, miss);
-    asm.set(Reg::R1, u64::from(heap::RAW));
+    asm.set(Reg::R1, SCRATCH);
     asm.set(Reg::R2, 1);
     asm.call(runtime::BINARY);
-    asm.set(Reg::R1, u64::from(heap::RAW));
+    asm.set(Reg::R1, SCRATCH);
     asm.set(Reg::R2, u64::from(op::TRACEPOINT));
     asm.set(Reg::R3, 77);
     asm.set(Reg::R4, 3 << 16 | 2);
     asm.call(runtime::BEGIN);
-    asm.set(Reg::R1, u64::from(heap::RAW));
+    asm.set(Reg::R1, SCRATCH);
     asm.set(Reg::R2, 11);
     asm.set(Reg::R3, 0x0123_4567_89ab_cdef);
     asm.call(runtime::NUMBER);
     for slot in [0, 1] {
-        asm.set(Reg::R1, u64::from(heap::RAW));
+        asm.set(Reg::R1, SCRATCH);
         asm.set(Reg::R2, 16);
         asm.set(Reg::R3, slot);
         asm.call(runtime::SLOT);
     }
-    asm.set(Reg::R1, u64::from(heap::RAW));
+    asm.set(Reg::R1, SCRATCH);
     asm.call(runtime::SEND);
     asm.bind(miss);
     asm.set(Reg::R0, 0);

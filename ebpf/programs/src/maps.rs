@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    hook::{HookScratch, SLOT_LEN, heap},
+    hook::{HookScratch, SAVED, SCRATCHES, SLOT_LEN},
     map::{COPIES, ExecPrivileges, ProcessEntry, ProcessKey, STATS_ENTRIES},
 };
 
@@ -90,15 +90,41 @@ pub struct PathBuffer {
     pub bytes: [u8; PATH_SIZE + 256],
 }
 
-/// One for each heap of hooks, and one for each instance of the exec program.
-const PATH_BUFFERS: u32 = heap::COUNT + COPIES;
+/// One for each scratch of hooks, and one for each instance of the exec program.
+const PATH_BUFFERS: u32 = SCRATCHES + COPIES;
 
 #[map(name = "tg_path_heap")]
 pub static PATH: PerCpuArray<PathBuffer> = PerCpuArray::with_max_entries(PATH_BUFFERS, 0);
 
-/// Hooks at work, one for each [`heap`].
+/// Hooks at work.
 #[map(name = "tg_hook_heap")]
-pub static HOOKS: PerCpuArray<HookScratch> = PerCpuArray::with_max_entries(heap::COUNT, 0);
+pub static HOOKS: PerCpuArray<HookScratch> = PerCpuArray::with_max_entries(SCRATCHES, 0);
+
+/// A call of a function whose return is observed.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct CallKey {
+    /// Address on the stack that only this call has.
+    pub key: u64,
+    /// Number of the hook.
+    pub hook: u32,
+    /// Thread: addresses of user space are those of one process.
+    pub tid: u32,
+}
+
+/// What is kept of it until it returns.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Call {
+    /// When it began.
+    pub since: u64,
+    /// Words that are read through when it returns.
+    pub saved: [u64; SAVED],
+}
+
+/// Calls that have not returned. One that never does, because its thread ends within, makes way for later ones.
+#[map(name = "retprobe_map")]
+pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(8_192, 0);
 
 /// Furthest offset at which an argument may begin in a record of a hook.
 pub const LAST_ARG: u32 = 22_016;
@@ -113,7 +139,7 @@ pub struct HookRecord {
 }
 
 #[map(name = "tg_hook_record")]
-pub static RECORDS: PerCpuArray<HookRecord> = PerCpuArray::with_max_entries(heap::COUNT, 0);
+pub static RECORDS: PerCpuArray<HookRecord> = PerCpuArray::with_max_entries(SCRATCHES, 0);
 
 /// Path of the executable of a process image.
 #[repr(C)]

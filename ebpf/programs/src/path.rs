@@ -21,10 +21,10 @@ const MAX_STEPS: u32 = 256;
 const DELETED: [u8; 10] = *b" (deleted)";
 
 /// Path buffer of this instance of the exec program; hooks of policies have those before, by
-/// [`heap`](ebpf_abi::hook::heap).
+/// the number of their scratch.
 #[inline(always)]
 pub fn exec_buffer() -> u32 {
-    ebpf_abi::hook::heap::COUNT + globals::copy()
+    ebpf_abi::hook::SCRATCHES + globals::copy()
 }
 
 /// A place in the file tree, and the root it is seen from.
@@ -62,15 +62,23 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
         }
     };
     let (mut mnt, mut dentry) = (mnt, dentry);
-    if dentry == 0 || mnt == 0 {
+    cursor.set(PATH_SIZE as u32);
+    if dentry == 0 {
         return 0;
     }
-    cursor.set(PATH_SIZE as u32);
+    // Without a mount there is none; the walk then ends at the root that was given.
     let mut mnt_root: u64 = field!(mnt, vfsmount_root);
     let parent: u64 = field!(dentry, dentry_parent);
     let pprev: u64 = field!(dentry, dentry_hash_pprev);
     // A dentry that is its own parent without being the root of its mount never had a name in the tree (memfd).
-    let nameless = dentry == parent && dentry != mnt_root;
+    let nameless = dentry == parent && dentry != mnt_root && mnt != 0;
+    if nameless {
+        // Pipes and sockets, for which the kernel makes up a name when it is asked for one.
+        let len: u32 = field!(dentry, dentry_name_len);
+        if len == 0 {
+            return 0;
+        }
+    }
     if nameless || (pprev == 0 && dentry != parent) {
         cursor.set((PATH_SIZE - DELETED.len()) as u32);
         // SAFETY: a constant range inside the buffer.

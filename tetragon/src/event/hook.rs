@@ -3,21 +3,30 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ebpf_abi::{
-    hook::{Flow, path_flag},
+    hook::{BpfObject, Flow, Module, PerfEvent, path_flag},
     map::{Capabilities, Credentials},
 };
-use policy::{arg_type::ArgType, names};
+use policy::{arg_type::ArgType, names, syscalls::Abi};
 use tetragon_api::v1::{
-    KprobeAction, KprobeArgument, KprobeCapability, KprobeError, KprobeFile, KprobeLinuxBinprm, KprobePath, KprobeSkb,
-    KprobeSock, KprobeSockaddr, KprobeTruncatedBytes, kprobe_argument::Arg,
+    KernelModule, KprobeAction, KprobeArgument, KprobeBpfAttr, KprobeBpfMap, KprobeBpfProg, KprobeCapability,
+    KprobeError, KprobeFile, KprobeLinuxBinprm, KprobePath, KprobePerfEvent, KprobeSkb, KprobeSock, KprobeSockaddr,
+    KprobeSockaddrUn, KprobeTruncatedBytes, Namespace, SyscallId, TaintedBitsType, UserNamespace, kprobe_argument::Arg,
 };
 use zerocopy::FromBytes as _;
 
 use super::credentials::{capabilities, credentials};
 use crate::{record::Value, sensor::ArgInfo, text};
 
-/// The argument that `value` is.
-pub fn argument(info: &ArgInfo, value: &Value<'_>) -> KprobeArgument {
+/// Adds the argument that `value` is to `list`; of an array, one for each element.
+pub fn argument(info: &ArgInfo, value: &Value<'_>, list: &mut Vec<KprobeArgument>) {
+    if info.arg_type == ArgType::ConstBuf && value.head.status == 0 {
+        let elements = value.bytes.chunks_exact(8).filter_map(|word| word.try_into().ok());
+        list.extend(elements.map(|word| KprobeArgument {
+            label: info.label.clone(),
+            arg: Some(Arg::SizeArg(u64::from_le_bytes(word))),
+        }));
+        return;
+    }
     let arg = match value.head.status {
         0 => read(info.arg_type, value),
         status => Some(Arg::ErrorArg(KprobeError {
@@ -31,10 +40,10 @@ pub fn argument(info: &ArgInfo, value: &Value<'_>) -> KprobeArgument {
             },
         })),
     };
-    KprobeArgument {
+    list.push(KprobeArgument {
         label: info.label.clone(),
         arg,
-    }
+    });
 }
 
 /// The action by its number in records, which is that of the API less one.
@@ -64,12 +73,26 @@ fn read(arg_type: ArgType, value: &Value<'_>) -> Option<Arg> {
         T::CapInheritable => Arg::CapInheritableArg(set(number()?)),
         T::CapPermitted => Arg::CapPermittedArg(set(number()?)),
         T::CapEffective => Arg::CapEffectiveArg(set(number()?)),
-        T::String | T::Filename | T::NetDevice => Arg::StringArg(text::lossy(value.bytes)),
-        T::CharBuf if value.head.whole != 0 => Arg::TruncatedBytesArg(KprobeTruncatedBytes {
-            bytes_arg: value.bytes.to_vec(),
-            orig_size: value.head.whole.into(),
-        }),
-        T::CharBuf => Arg::BytesArg(value.bytes.to_vec()),
+        T::String | T::Filename | T::NetDevice | T::DataLoc => Arg::StringArg(text::lossy(value.bytes)),
+        T::CharBuf | T::CharIovec | T::IovIter if value.head.whole != 0 => {
+            Arg::TruncatedBytesArg(KprobeTruncatedBytes {
+                bytes_arg: value.bytes.to_vec(),
+                orig_size: value.head.whole.into(),
+            })
+        }
+        T::CharBuf | T::CharIovec | T::IovIter => Arg::BytesArg(value.bytes.to_vec()),
+        T::Syscall64 => {
+            let number = number()? as u32;
+            let abi = if number & Abi::IS_32_BIT == 0 {
+                Abi::X64
+            } else {
+                Abi::I386
+            };
+            Arg::SyscallId(SyscallId {
+                id: number & !Abi::IS_32_BIT,
+                abi: abi.name().to_owned(),
+            })
+        }
         T::Fd | T::File | T::Kiocb => Arg::FileArg(KprobeFile {
             mount: String::new(),
             path: path(value),
@@ -100,12 +123,97 @@ fn read(arg_type: ArgType, value: &Value<'_>) -> Option<Arg> {
         T::Cred => {
             let (ids, rest) = Credentials::read_from_prefix(value.bytes).ok()?;
             let (caps, _) = Capabilities::read_from_prefix(rest).ok()?;
+            let inode = u32::read_from_suffix(value.bytes).ok()?.1;
             let mut shown = credentials(&ids);
             shown.caps = Some(*capabilities(&caps));
+            shown.user_ns = Some(user_namespace(
+                [ids.user_ns_level, ids.user_ns_uid, ids.user_ns_gid],
+                inode,
+            ));
             Arg::ProcessCredentialsArg(shown)
         }
-        _ => return None,
+        T::UserNamespace => {
+            let [level, uid, gid, inode] = <[u32; 4]>::read_from_prefix(value.bytes).ok()?.0;
+            Arg::UserNsArg(user_namespace([level, uid, gid], inode))
+        }
+        T::BpfAttr => {
+            let object = object(value)?;
+            Arg::BpfAttrArg(KprobeBpfAttr {
+                prog_type: names::BPF_PROG_TYPES.display(object.kind.into()),
+                insn_cnt: object.len,
+                prog_name: name(&object.name),
+            })
+        }
+        T::BpfProg => {
+            let object = object(value)?;
+            Arg::BpfProgArg(KprobeBpfProg {
+                prog_type: names::BPF_PROG_TYPES.display(object.kind.into()),
+                insn_cnt: object.len,
+                prog_name: name(&object.name),
+            })
+        }
+        T::BpfMap => {
+            let object = object(value)?;
+            Arg::BpfMapArg(KprobeBpfMap {
+                map_type: names::BPF_MAP_TYPES.display(object.kind.into()),
+                key_size: object.len,
+                value_size: object.value_size,
+                max_entries: object.max_entries,
+                map_name: name(&object.name),
+            })
+        }
+        T::PerfEvent => {
+            let event = PerfEvent::read_from_prefix(value.bytes).ok()?.0;
+            Arg::PerfEventArg(KprobePerfEvent {
+                kprobe_func: name(&event.function),
+                r#type: names::PERF_TYPES.display(event.kind.into()),
+                config: event.config,
+                probe_offset: event.probe_offset,
+            })
+        }
+        T::Module | T::LoadInfo => {
+            let module = Module::read_from_prefix(value.bytes).ok()?.0;
+            let bits = (0..31).map(|bit| 1 << bit).filter(|bit| module.taints & bit != 0);
+            Arg::ModuleArg(KernelModule {
+                name: name(&module.name),
+                signature_ok: (module.signature != 0).then_some(module.signature == 2),
+                tainted: bits
+                    .filter_map(|bit| TaintedBitsType::try_from(bit as i32).ok())
+                    .map(Into::into)
+                    .collect(),
+            })
+        }
+        T::SockaddrUn => Arg::SockaddrunArg(KprobeSockaddrUn {
+            family: named(&names::FAMILIES, value.head.flags),
+            path: text::lossy(value.bytes),
+        }),
+        T::Auto | T::ConstBuf | T::Nop => return None,
     })
+}
+
+/// Inode number of the host's user namespace (`PROC_USER_INIT_INO`, `include/linux/proc_ns.h`).
+const HOST_USER_NS: u32 = 0xefff_fffd;
+
+fn user_namespace([level, uid, gid]: [u32; 3], inode: u32) -> UserNamespace {
+    UserNamespace {
+        level: Some(level as i32),
+        uid: Some(uid),
+        gid: Some(gid),
+        ns: Some(Namespace {
+            inum: inode,
+            is_host: inode == HOST_USER_NS,
+        }),
+    }
+}
+
+fn object(value: &Value<'_>) -> Option<BpfObject> {
+    Some(BpfObject::read_from_prefix(value.bytes).ok()?.0)
+}
+
+/// What stands before the first zero byte.
+fn name(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    text::lossy(&bytes[..end])
 }
 
 /// A path; an empty one, of a pipe or socket, shows as the root.
@@ -177,9 +285,7 @@ fn socket_type(number: u16) -> String {
 }
 
 fn named(names: &names::Numbers, number: u16) -> String {
-    names
-        .name(number.into())
-        .map_or_else(|| number.to_string(), ToOwned::to_owned)
+    names.display(number.into())
 }
 
 fn family(flow: &Flow) -> String {

@@ -21,10 +21,12 @@
 //! # }
 //! ```
 
+mod calls;
 mod cgroup;
 mod data;
 mod error;
 mod family;
+mod hooks;
 mod kernel_types;
 mod object;
 mod options;

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use ebpf_abi::{
-    event::{DataEvent, data_kind, exec_flag, op},
+    event::{DataEvent, data_kind, exec_flag},
     map::ProcessKey,
 };
 use prost_types::Timestamp;
-use tetragon_api::v1::{
-    GetEventsResponse, KprobeAction, KprobeArgument, Process, ProcessExec, ProcessExit, ProcessKprobe, ProcessLsm,
-    ProcessTracepoint, get_events_response as events,
-};
+use tetragon_api::v1::{GetEventsResponse, Process, ProcessExec, ProcessExit, get_events_response as events};
 
 use super::{
+    calls::Calls,
     data::DataCache,
     family::Family,
     stats::Counters,
@@ -20,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    event::{Builder, Ending, ExecParts, binary_properties, ending, hook},
+    event::{Builder, Ending, ExecParts, binary_properties, ending},
     process::Cache,
     record::{self, Exec, Record},
     sensor,
@@ -42,6 +40,8 @@ pub(super) struct Pipeline {
     pub(super) counters: Arc<Counters>,
     /// What the numbers of hooks stand for.
     pub(super) hooks: sensor::Reader,
+    /// Functions that have not returned.
+    pub(super) calls: Calls,
     /// Losses up to which the cache agrees with the kernel's map.
     pub(super) reconciled: u64,
 }
@@ -182,82 +182,6 @@ impl Pipeline {
         }
     }
 
-    /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the
-    /// event that made it known, so what is not known now never will be.
-    fn hook(&mut self, record: &record::Hook<'_>, sink: &mut dyn Sink) {
-        let head = &record.head;
-        let Some(info) = self.hooks.get(head.hook).map(Arc::clone) else {
-            self.counters.hook_unknown.add(1);
-            return;
-        };
-        let (mut args, mut data) = (Vec::<KprobeArgument>::with_capacity(info.args.len()), vec![]);
-        for (known, value) in info.args.iter().zip(record.args.values()) {
-            let list = if known.data { &mut data } else { &mut args };
-            list.push(hook::argument(known, &value));
-        }
-        let slot = self.cache.find(head.process);
-        let parent = slot.and_then(|slot| self.cache.parent(slot));
-        let process = slot.and_then(|slot| self.cache.lend(slot));
-        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
-        let leader = process.tid.replace(head.tid);
-        let mut family = parent.map(|parent| self.family(parent));
-        let parent = family.as_mut().map(Family::take_parent);
-        let action = hook::action(head.action).into();
-        let time = self.clock.timestamp(head.header.ktime);
-        let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
-        let event = match head.header.op {
-            op::LSM => events::Event::ProcessLsm(ProcessLsm {
-                process: Some(process),
-                parent,
-                function_name: info.name.clone(),
-                policy_name,
-                message,
-                args,
-                action,
-                tags,
-                ..ProcessLsm::default()
-            }),
-            op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
-                process: Some(process),
-                parent,
-                subsys: info.subsystem.clone(),
-                event: info.name.clone(),
-                args,
-                policy_name,
-                action,
-                message,
-                tags,
-                ..ProcessTracepoint::default()
-            }),
-            _ => events::Event::ProcessKprobe(ProcessKprobe {
-                process: Some(process),
-                parent,
-                function_name: info.name.clone(),
-                args,
-                data,
-                action,
-                policy_name,
-                return_action: KprobeAction::Post.into(),
-                message,
-                tags,
-                ..ProcessKprobe::default()
-            }),
-        };
-        let (process, parent) = match self.emit(event, time, sink) {
-            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
-            _ => return,
-        };
-        if let Some(family) = family {
-            family.give_back(&mut self.cache, parent, vec![]);
-        }
-        if let (Some(slot), Some(mut process)) = (slot, process) {
-            process.tid = leader;
-            self.cache.give_back(slot, process);
-        }
-    }
-
     fn data(&mut self, head: &DataEvent, bytes: &[u8]) {
         self.data.add(head, bytes);
         self.counters.data_cache_evicted.set(self.data.evicted());
@@ -292,6 +216,8 @@ impl Pipeline {
         counters.process_cache_evicted.set(self.cache.evicted());
         counters.event_cache.set(self.waiting.len() as u64);
         counters.data_cache.set(self.data.len() as u64);
+        counters.calls.set(self.calls.len() as u64);
+        counters.calls_evicted.set(self.calls.evicted());
     }
 
     fn wait(&mut self, event: Event, sink: &mut dyn Sink) {
@@ -384,7 +310,7 @@ impl Pipeline {
         }
     }
 
-    fn family(&mut self, parent: ProcessKey) -> Family {
+    pub(super) fn family(&mut self, parent: ProcessKey) -> Family {
         let Self {
             cache,
             builder,
@@ -396,7 +322,7 @@ impl Pipeline {
     }
 
     /// Hands an event to the sink and gives it back.
-    fn emit(&mut self, event: events::Event, time: Timestamp, sink: &mut dyn Sink) -> Option<events::Event> {
+    pub(super) fn emit(&mut self, event: events::Event, time: Timestamp, sink: &mut dyn Sink) -> Option<events::Event> {
         self.counters.emitted.add(1);
         self.response.event = Some(event);
         self.response.time = Some(time);

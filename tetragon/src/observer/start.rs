@@ -10,7 +10,9 @@ use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
 
 use super::{
-    Error, Options, cgroup,
+    Error, Options,
+    calls::Calls,
+    cgroup,
     data::DataCache,
     kernel_types::{self, KernelTypes},
     object,
@@ -169,6 +171,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         },
         counters,
         hooks: sensor::Reader::default(),
+        calls: Calls::default(),
         reconciled: 0,
     }
 }

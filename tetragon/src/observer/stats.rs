@@ -47,6 +47,9 @@ pub(super) struct Counters {
     pub(super) tracepoint: Counter,
     pub(super) lsm: Counter,
     pub(super) hook_unknown: Counter,
+    pub(super) hook_unpaired: Counter,
+    pub(super) calls: Counter,
+    pub(super) calls_evicted: Counter,
     pub(super) malformed: Counter,
     pub(super) emitted: Counter,
     pub(super) process_cache: Counter,
@@ -122,6 +125,10 @@ impl StatsHandle {
             data_cache: counters.data_cache.get(),
             data_cache_evicted: counters.data_cache_evicted.get(),
             data_lost: counters.data_lost.get(),
+            hook_unknown: counters.hook_unknown.get(),
+            hook_unpaired: counters.hook_unpaired.get(),
+            calls: counters.calls.get(),
+            calls_evicted: counters.calls_evicted.get(),
         }
     }
 
@@ -195,6 +202,14 @@ pub struct Stats {
     pub data_cache_evicted: u64,
     /// Events whose long arguments or environment did not arrive in whole.
     pub data_lost: u64,
+    /// Records of hooks of policies that were deleted long ago.
+    pub hook_unknown: u64,
+    /// Returns of functions whose entry never arrived.
+    pub hook_unpaired: u64,
+    /// Events that wait for the return of a function.
+    pub calls: u64,
+    /// Those dropped because too many waited already: of functions that never return, most likely.
+    pub calls_evicted: u64,
 }
 
 /// Counters of one event type.
@@ -277,6 +292,10 @@ impl fmt::Display for Stats {
             (self.event_cache_incomplete, "events incomplete"),
             (self.data_cache_evicted, "long arguments evicted"),
             (self.data_lost, "long arguments incomplete"),
+            (self.hook_unknown, "events of deleted policies"),
+            (self.hook_unpaired, "returns without entry"),
+            (self.calls, "entries without return"),
+            (self.calls_evicted, "entries evicted"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
             write!(f, "; {number} {what}")?;

@@ -1,6 +1,6 @@
 //! Conditions of policies as conditions of code.
 
-use ebpf_abi::hook::{Flow, Slot, fact};
+use ebpf_abi::hook::{Flow, Slot, fact, structure};
 use ebpf_codegen::{Filter, NumberTest, POSTFIX_MAX, Read, Subject, TextTest};
 use policy::model::{ArgFilter, BytesOperator, IntOperator, NamespaceId, Network, PathTest, ProcessFilter, Side, Test};
 use std::mem::offset_of;
@@ -15,14 +15,16 @@ const S_IFMT: u64 = 0o170_000;
 /// `AF_INET` and `AF_INET6`.
 const INTERNET: [u64; 2] = [2, 10];
 
-/// A condition on the argument whose value is read as `read`.
-pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet> {
-    let subject = Subject::Arg(filter.position);
+/// A condition on the argument of the hook in `position`, whose value is read as `read`.
+pub(super) fn arg(filter: &ArgFilter, position: usize, read: Read) -> Result<Vec<Filter>, NotYet> {
+    let subject = Subject::Arg(position);
     let one = |filter| Ok(vec![filter]);
     match &filter.test {
         Test::Int { operator, values } => {
-            let Read::Number { bytes, signed } = read else {
-                return Err("this operator on this type".to_owned());
+            let (bytes, signed) = match read {
+                Read::Number { bytes, signed } => (bytes, signed),
+                Read::Syscall => (8, false),
+                _ => return Err("this operator on this type".to_owned()),
             };
             let bits = 8 * u32::from(bytes);
             let (least, greatest) = if signed {
@@ -64,7 +66,21 @@ pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet>
             operator,
             negated,
             values,
-        } => one(Filter::Text(subject, text(*operator, *negated, values)?)),
+        } => {
+            let mut filters = vec![];
+            if let Read::Path(_) = read {
+                // What has no path fits nothing.
+                filters.push(Filter::Field {
+                    subject,
+                    offset: offset_of!(Slot, len) as u16,
+                    bytes: 4,
+                    mask: u64::MAX,
+                    test: set([0].into_iter(), true),
+                });
+            }
+            filters.push(Filter::Text(subject, text(*operator, *negated, values)?));
+            Ok(filters)
+        }
         Test::FileType { negated, values } => one(Filter::Field {
             subject,
             offset: offset_of!(Slot, mode) as u16,
@@ -81,7 +97,11 @@ pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet>
                 .iter()
                 .map(|&(first, last)| (first.into(), last.into()))
                 .collect();
-            one(field(subject, at, NumberTest::In { ranges, not: *negated }))
+            let ports = field(subject, offset_of!(Flow, ports), set([1].into_iter(), false));
+            Ok(vec![
+                ports,
+                field(subject, at, NumberTest::In { ranges, not: *negated }),
+            ])
         }
         Test::Protocol { values } => {
             let values = values.iter().map(|&value| value.into());
@@ -89,7 +109,17 @@ pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet>
         }
         Test::Family { values } => {
             let values = values.iter().map(|&value| value.into());
-            one(field(subject, offset_of!(Flow, family), set(values, false)))
+            let test = set(values, false);
+            if read != Read::Structure(structure::SOCKADDR_UN) {
+                return one(field(subject, offset_of!(Flow, family), test));
+            }
+            one(Filter::Field {
+                subject,
+                offset: offset_of!(Slot, flags) as u16,
+                bytes: 4,
+                mask: u64::MAX,
+                test,
+            })
         }
         Test::State { values } => {
             let values = values.iter().map(|&value| value.into());
@@ -106,10 +136,6 @@ pub(super) fn arg(filter: &ArgFilter, read: Read) -> Result<Vec<Filter>, NotYet>
                 networks: values.iter().map(network).collect(),
                 not: *negated,
             };
-            if *negated {
-                // What has no address is in none of the networks.
-                return one(address);
-            }
             let internet = field(subject, offset_of!(Flow, family), set(INTERNET.into_iter(), false));
             Ok(vec![internet, address])
         }

@@ -1,22 +1,19 @@
 //! From a policy to hooks at hook points.
 
-use ebpf_abi::{
-    event::op,
-    hook::{path_kind, structure},
-};
-use ebpf_codegen::{Action, Arg, Context, Hook, Read, Selector, Source};
+use ebpf_abi::event::op;
+use ebpf_codegen::{Action, Arg, Context, Hook, Length, Read, Selector, Source, Stage};
 use policy::{
     arg_type::ArgType,
-    kernel::Root,
     model::{self, Functions, HookKind, Policy, Target},
+    syscalls::Syscall,
 };
 
 use super::{
     Error,
+    argument::{Role, argument},
     filter::{self, NotYet},
     kernel::Running,
     table::{ArgInfo, HookInfo},
-    way,
 };
 
 /// Where in the kernel.
@@ -25,6 +22,8 @@ pub(super) struct PointKey {
     pub(super) kind: PointKind,
     /// Function, LSM hook or tracepoint.
     pub(super) name: String,
+    /// Group of a tracepoint.
+    pub(super) group: String,
 }
 
 /// How the kernel calls programs there.
@@ -33,52 +32,88 @@ pub(super) enum PointKind {
     /// A function, by breakpoint.
     Kprobe,
     /// A system call, by breakpoint.
-    Syscall,
+    Syscall {
+        /// Whether it is one of 32-bit programs.
+        compat: bool,
+    },
+    /// The return of a function, by breakpoint.
+    KprobeReturn,
     /// A function with so many parameters, through a trampoline.
     Function(u8),
+    /// The return of a function with so many parameters, through a trampoline.
+    FunctionReturn(u8),
     /// A security hook.
     Lsm,
     /// A tracepoint, with the parameters that the kernel hands to it.
     RawTracepoint,
+    /// A tracepoint, with the fields that it records.
+    Tracepoint,
 }
 
 impl PointKind {
-    pub(super) const fn context(self) -> Context {
-        match self {
-            Self::Kprobe => Context::Registers,
-            Self::Syscall => Context::SyscallRegisters,
-            Self::Function(parameters) => Context::Function { parameters },
-            Self::Lsm => Context::Lsm,
-            Self::RawTracepoint => Context::Words,
-        }
-    }
-
     /// Type of the records.
     pub(super) const fn op(self) -> u8 {
         match self {
-            Self::Kprobe | Self::Syscall | Self::Function(_) => op::KPROBE,
+            Self::Kprobe | Self::Syscall { .. } | Self::KprobeReturn | Self::Function(_) | Self::FunctionReturn(_) => {
+                op::KPROBE
+            }
             Self::Lsm => op::LSM,
-            Self::RawTracepoint => op::TRACEPOINT,
+            Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
         }
     }
 
     /// What it is called where the choice is shown.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Kprobe | Self::Syscall => "kprobe",
+            Self::Kprobe | Self::Syscall { .. } => "kprobe",
+            Self::KprobeReturn => "kretprobe",
             Self::Function(_) => "fentry",
+            Self::FunctionReturn(_) => "fexit",
             Self::Lsm => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+
+    /// What sees the return of what this sees.
+    const fn returned(self) -> Option<Self> {
+        match self {
+            Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
+            Self::Function(parameters) => Some(Self::FunctionReturn(parameters)),
+            Self::KprobeReturn | Self::FunctionReturn(_) | Self::Lsm | Self::RawTracepoint | Self::Tracepoint => None,
+        }
+    }
+
+    /// Whether arguments are those of a system call.
+    pub(super) const fn is_syscall(self) -> bool {
+        matches!(self, Self::Syscall { .. })
+    }
+}
+
+impl PointKey {
+    /// How programs find there what they are called with.
+    pub(super) fn context(&self, kernel: &Running<'_>) -> Context {
+        match self.kind {
+            PointKind::Kprobe | PointKind::KprobeReturn => Context::Registers,
+            PointKind::Syscall { compat } => Context::SyscallRegisters { compat },
+            PointKind::Function(parameters) | PointKind::FunctionReturn(parameters) => Context::Function {
+                parameters,
+                pointers: kernel.pointers(&self.name),
+            },
+            PointKind::Lsm => Context::Lsm {
+                pointers: kernel.pointers(&format!("{}{}", super::kernel::LSM, self.name)),
+            },
+            PointKind::RawTracepoint => Context::Words,
+            PointKind::Tracepoint => Context::Record,
         }
     }
 }
 
-/// One hook of a policy at one point.
+/// One hook of a policy at one place: its program, or, where the return is observed, both of them.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) point: PointKey,
-    /// Its number is given later.
-    pub(super) hook: Hook,
+    /// Their numbers are given later. What sees the return comes first, so that there is no entry without one.
+    pub(super) parts: Vec<(PointKey, Hook)>,
     pub(super) info: HookInfo,
 }
 
@@ -102,23 +137,23 @@ pub(super) fn policy(policy: &Policy, kernel: &Running<'_>) -> Result<Vec<Wanted
     }
     let mut wanted = vec![];
     for hook in &policy.hooks {
-        for point in points(hook, kernel).map_err(not_yet)? {
-            let lowered = lower(policy, hook, point, kernel).map_err(|reason| match reason {
-                Reason::NotYet(what) => not_yet(what),
-                Reason::Kernel(reason) => Error::Hook {
-                    policy: policy.name.clone(),
-                    hook: hook.place.path.to_string(),
-                    reason,
-                },
-            })?;
-            wanted.push(lowered);
+        let failed = |reason| match reason {
+            Reason::NotYet(what) => not_yet(what),
+            Reason::Kernel(reason) => Error::Hook {
+                policy: policy.name.clone(),
+                hook: hook.place.path.to_string(),
+                reason,
+            },
+        };
+        for point in points(hook, kernel).map_err(failed)? {
+            wanted.push(lower(policy, hook, point, kernel).map_err(failed)?);
         }
     }
     Ok(wanted)
 }
 
 /// Why a hook cannot be.
-enum Reason {
+pub(super) enum Reason {
     NotYet(NotYet),
     Kernel(String),
 }
@@ -130,20 +165,22 @@ impl From<NotYet> for Reason {
 }
 
 /// The hook points of `hook`: the cheapest kind that can do what it asks for.
-fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, NotYet> {
-    if hook.needs_return() {
-        return Err("observing the return of a function".into());
-    }
-    let key = |kind, name: &str| PointKey {
+fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
+    let key = |kind, group: &str, name: &str| PointKey {
         kind,
         name: name.to_owned(),
+        group: group.to_owned(),
     };
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
+            let actions = |selector: &model::Selector| {
+                let all = selector.actions.iter().chain(&selector.return_actions);
+                all.cloned().collect::<Vec<_>>()
+            };
             let overrides = hook
                 .selectors
                 .iter()
-                .flat_map(|selector| &selector.actions)
+                .flat_map(actions)
                 .any(|action| matches!(action, model::Action::Override(_)));
             let registers = hook
                 .data
@@ -154,31 +191,47 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Not
                 Some(parameters @ 0..=6) if !overrides && !registers => PointKind::Function(parameters as u8),
                 _ => PointKind::Kprobe,
             };
-            names.iter().map(|name| key(kind(name), name)).collect()
+            // The policy was checked: what is missing now may be missing.
+            let there = names.iter().filter(|name| kernel.is_function(name));
+            there.map(|name| key(kind(name), "", name)).collect()
         }
-        Target::Functions(Functions::Syscalls(syscalls)) => syscalls
-            .iter()
-            .flat_map(policy::syscalls::Syscall::symbols)
-            .filter(|symbol| kernel.parameters(symbol).is_some() || kernel.is_function(symbol))
-            .take(syscalls.len())
-            .map(|symbol| key(PointKind::Syscall, &symbol))
-            .collect(),
+        Target::Functions(Functions::Syscalls(syscalls)) => {
+            let mut points = vec![];
+            for syscall in syscalls {
+                match syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol)) {
+                    Some(symbol) => points.push(key(syscall_kind(syscall), "", &symbol)),
+                    None if hook.may_be_missing => {}
+                    None => return Err(Reason::Kernel(format!("the kernel has no system call `{syscall}`"))),
+                }
+            }
+            points
+        }
         Target::Functions(Functions::AllSyscalls | Functions::Matching(_)) => {
-            return Err("generated lists of functions".into());
+            return Err(Reason::NotYet("generated lists of functions".into()));
         }
-        Target::Lsm { hook } => vec![key(PointKind::Lsm, hook)],
-        Target::Tracepoint { event, .. } if hook.kind == HookKind::RawTracepoint => {
-            vec![key(PointKind::RawTracepoint, event)]
+        Target::Lsm { hook } => vec![key(PointKind::Lsm, "", hook)],
+        Target::Tracepoint { subsystem, event } => {
+            let kind = if hook.kind == HookKind::RawTracepoint {
+                PointKind::RawTracepoint
+            } else {
+                PointKind::Tracepoint
+            };
+            vec![key(kind, subsystem, event)]
         }
-        Target::Tracepoint { .. } => return Err("tracepoints without `raw: true`".into()),
-        Target::Uprobe { .. } => return Err("uprobes".into()),
-        Target::Usdt { .. } => return Err("usdts".into()),
+        Target::Uprobe { .. } => return Err(Reason::NotYet("uprobes".into())),
+        Target::Usdt { .. } => return Err(Reason::NotYet("usdts".into())),
     })
 }
 
+fn syscall_kind(syscall: &Syscall) -> PointKind {
+    PointKind::Syscall {
+        compat: syscall.abi.is_32_bit(),
+    }
+}
+
 fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<'_>) -> Result<Wanted, Reason> {
-    let mut args = vec![];
-    let mut infos = vec![];
+    let read = |arg, role| argument(hook, arg, &point, role, kernel);
+    let (mut args, mut late, mut infos, mut positions) = (vec![], vec![], vec![], vec![]);
     for (arg, data) in hook
         .args
         .iter()
@@ -186,47 +239,134 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
         .chain(hook.data.iter().map(|arg| (arg, true)))
     {
         if arg.arg_type == ArgType::Nop {
-            return Err(Reason::NotYet("type nop".into()));
+            positions.push(None);
+            continue;
         }
-        let (lowered, arg_type) = argument(hook, arg, &point, kernel, args.len())?;
-        args.push(lowered);
+        let (mut lowered, arg_type) = read(arg, Role::Argument)?;
+        lowered.kind = infos.len() as u16;
         infos.push(ArgInfo {
             arg_type,
             label: arg.label.clone().unwrap_or_default(),
             data,
+            at_return: arg.return_copy,
         });
+        if arg.return_copy {
+            positions.push(None);
+            late.push(lowered);
+        } else {
+            positions.push(Some(args.len()));
+            args.push(lowered);
+        }
     }
+    let returns = hook.returns.as_ref();
+    let returned = returns.map(|returns| read(&returns.arg, Role::Returned)).transpose()?;
     let selectors = hook
         .selectors
         .iter()
-        .map(|selector| lower_selector(selector, hook, &args, &point))
+        .map(|selector| lower_selector(selector, hook, &args, &positions, &point))
         .collect::<Result<Vec<_>, Reason>>()?;
-    let subsystem = match &hook.target {
-        Target::Tracepoint { subsystem, .. } => subsystem.clone(),
-        _ => String::new(),
+    let mut info = HookInfo {
+        policy: policy.name.clone(),
+        name: point.name.clone(),
+        subsystem: point.group.clone(),
+        args: infos,
+        returns: None,
+        message: hook.message.clone().unwrap_or_default(),
+        tags: hook.tags.clone(),
     };
-    Ok(Wanted {
-        info: HookInfo {
-            policy: policy.name.clone(),
-            name: point.name.clone(),
-            subsystem,
-            args: infos,
-            message: hook.message.clone().unwrap_or_default(),
-            tags: hook.tags.clone(),
-        },
-        hook: Hook {
+    let mut entry = Hook {
+        number: 0,
+        args,
+        selectors,
+        stage: Stage::Whole,
+    };
+    let mut parts = vec![];
+    if hook.needs_return() {
+        let Some(kind) = point.kind.returned() else {
+            return Err(Reason::Kernel("its return cannot be observed".into()));
+        };
+        // Programs at the return that a trampoline calls still see the parameters.
+        let saved = match kind {
+            PointKind::KprobeReturn => save(&mut late)?,
+            _ => vec![],
+        };
+        entry.stage = Stage::Entry { saved };
+        let mut args = vec![];
+        if let Some((lowered, arg_type)) = returned {
+            info.returns = Some(ArgInfo {
+                arg_type,
+                label: returns
+                    .and_then(|returns| returns.arg.label.clone())
+                    .unwrap_or_default(),
+                data: false,
+                at_return: true,
+            });
+            args.push(lowered);
+        }
+        args.extend(late);
+        let mut selectors = vec![];
+        for selector in &hook.selectors {
+            let mut filters = vec![];
+            for condition in &selector.return_args {
+                let Some(arg) = args.get(condition.position) else {
+                    return Err(Reason::Kernel("a filter is on a result that is not read".into()));
+                };
+                filters.extend(filter::arg(condition, condition.position, arg.read)?);
+            }
+            let actions = selector
+                .return_actions
+                .iter()
+                .map(|action| lower_action(action, &point))
+                .collect::<Result<Vec<_>, Reason>>()?;
+            selectors.push(Selector { filters, actions });
+        }
+        let key = PointKey { kind, ..point.clone() };
+        let hook = Hook {
             number: 0,
             args,
             selectors,
-        },
-        point,
-    })
+            stage: Stage::Return,
+        };
+        parts.push((key, hook));
+    }
+    parts.push((point, entry));
+    Ok(Wanted { parts, info })
+}
+
+/// Makes arguments that are read at the return of a function begin at what its entry kept. Returns what that is.
+fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
+    let mut saved = vec![];
+    for arg in args {
+        let mut keep = |source: &mut Source| {
+            if let Source::Parameter(_) = source {
+                let known = saved.iter().position(|known| known == source);
+                let index = known.unwrap_or_else(|| {
+                    saved.push(*source);
+                    saved.len() - 1
+                });
+                *source = Source::Saved(index as u8);
+            }
+        };
+        keep(&mut arg.source);
+        if let Read::Bytes {
+            len: Length::Word(len), ..
+        }
+        | Read::Pieces(_, Length::Word(len)) = &mut arg.read
+        {
+            keep(len);
+        }
+    }
+    if saved.len() > ebpf_abi::hook::SAVED {
+        return Err(Reason::NotYet("returnCopy of so many arguments".into()));
+    }
+    Ok(saved)
 }
 
 fn lower_selector(
     selector: &model::Selector,
     hook: &model::Hook,
     args: &[Arg],
+    positions: &[Option<usize>],
     point: &PointKey,
 ) -> Result<Selector, Reason> {
     let mut filters = vec![];
@@ -234,16 +374,18 @@ fn lower_selector(
         filters.extend(filter::process(condition, host_namespace)?);
     }
     // Data comes behind the arguments.
-    let data = selector.data.iter().map(|filter| {
-        let mut filter = filter.clone();
-        filter.position += hook.args.len();
-        filter
-    });
-    for condition in selector.args.iter().cloned().chain(data) {
-        let Some(arg) = args.get(condition.position) else {
-            return Err(Reason::Kernel("a filter is on an argument that is not there".into()));
+    let of_args = selector.args.iter().map(|filter| (filter, filter.position));
+    let of_data = selector
+        .data
+        .iter()
+        .map(|filter| (filter, filter.position + hook.args.len()));
+    for (condition, position) in of_args.chain(of_data) {
+        let Some(&Some(position)) = positions.get(position) else {
+            return Err(Reason::Kernel(
+                "matchArgs is on an argument with returnCopy, which is not there yet: use matchReturnArgs".into(),
+            ));
         };
-        filters.extend(filter::arg(&condition, arg.read)?);
+        filters.extend(filter::arg(condition, position, args[position].read)?);
     }
     let actions = selector
         .actions
@@ -267,135 +409,11 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
         model::Action::Override(model::Override::Return(value)) => match point.kind {
             // A verdict of LSM is a negated errno.
             PointKind::Lsm => Action::Override((*value).clamp(-4_095, 0)),
-            PointKind::Kprobe | PointKind::Syscall => Action::Override(*value),
-            PointKind::Function(_) | PointKind::RawTracepoint => {
-                return Err(Reason::Kernel("Override cannot be done here".into()));
-            }
+            PointKind::Kprobe | PointKind::Syscall { .. } => Action::Override(*value),
+            _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
-}
-
-/// The argument for code, and its type as far as the kernel knows better than the policy.
-fn argument(
-    hook: &model::Hook,
-    arg: &model::Arg,
-    point: &PointKey,
-    kernel: &Running<'_>,
-    position: usize,
-) -> Result<(Arg, ArgType), Reason> {
-    if arg.max_data {
-        return Err(Reason::NotYet("maxData".into()));
-    }
-    let source = match &arg.source {
-        model::Source::Parameter => Source::Parameter(arg.index as u8),
-        model::Source::CurrentTask => Source::Task,
-        model::Source::Register(name) => return Err(Reason::NotYet(format!("register {name} of pt_regs"))),
-    };
-    let mut arg_type = arg.arg_type;
-    let mut way = vec![];
-    if !arg.resolve.0.is_empty() {
-        let root = match (&arg.source, &arg.btf_type, &hook.target) {
-            (model::Source::CurrentTask, ..) => Root::CurrentTask,
-            (_, Some(name), _) => Root::Structure(name),
-            (_, None, Target::Lsm { hook }) => Root::LsmHook(hook, arg.index),
-            (_, None, Target::Tracepoint { event, .. }) => Root::RawTracepoint(event, arg.index),
-            (..) => Root::Function(&point.name, arg.index),
-        };
-        let (ty, address) = kernel
-            .root(&root)
-            .ok_or_else(|| Reason::NotYet("resolve from what this argument is".into()))?;
-        let end = way::walk(kernel.types, ty, address, &arg.resolve).map_err(Reason::Kernel)?;
-        arg_type = end.arg_type.unwrap_or(arg_type);
-        way = end.way;
-    }
-    let user = point.kind == PointKind::Syscall && way.is_empty();
-    let read = read(arg, arg_type, user, kernel, &mut way)?;
-    let kind = position as u16;
-    Ok((
-        Arg {
-            source,
-            way,
-            read,
-            kind,
-        },
-        arg_type,
-    ))
-}
-
-/// How a value of type `arg_type` is read; what has to be followed for that is added to `way`.
-fn read(
-    arg: &model::Arg,
-    arg_type: ArgType,
-    user: bool,
-    kernel: &Running<'_>,
-    way: &mut Vec<i32>,
-) -> Result<Read, Reason> {
-    use ArgType as T;
-    let number = |bytes, signed| Ok(Read::Number { bytes, signed });
-    match arg_type {
-        T::Int8 => number(1, true),
-        T::Uint8 => number(1, false),
-        T::Int16 => number(2, true),
-        T::Uint16 => number(2, false),
-        T::Int | T::Capability | T::BpfCmd => number(4, true),
-        T::Uint32 => number(4, false),
-        T::Int64 => number(8, true),
-        T::Uint64 | T::SizeT => number(8, false),
-        T::KernelCapT | T::CapInheritable | T::CapPermitted | T::CapEffective => {
-            // The value is a pointer to the set, unless the way ends at the set.
-            if way.is_empty() {
-                way.push(0);
-            }
-            number(8, false)
-        }
-        T::String => Ok(Read::Text { user }),
-        T::Filename => {
-            follow(way, member(kernel, "filename", "name")?, true);
-            Ok(Read::Text { user: false })
-        }
-        T::NetDevice => {
-            follow(way, member(kernel, "net_device", "name")?, false);
-            Ok(Read::Text { user: false })
-        }
-        T::CharBuf => {
-            let Some(size) = arg.size_index else {
-                return Err(Reason::NotYet("char_buf without sizeArgIndex".into()));
-            };
-            if !user {
-                return Err(Reason::NotYet("char_buf in the memory of the kernel".into()));
-            }
-            Ok(Read::Bytes(Source::Parameter(size as u8)))
-        }
-        T::Fd => Ok(Read::Path(path_kind::FD)),
-        T::File => Ok(Read::Path(path_kind::FILE)),
-        T::Path => Ok(Read::Path(path_kind::PATH)),
-        T::Kiocb => Ok(Read::Path(path_kind::KIOCB)),
-        T::LinuxBinprm => Ok(Read::Path(path_kind::BINPRM)),
-        T::Sock => Ok(Read::Structure(structure::SOCK)),
-        T::Socket => Ok(Read::Structure(structure::SOCKET)),
-        T::Skb => Ok(Read::Structure(structure::SKB)),
-        T::Sockaddr => Ok(Read::Structure(structure::SOCKADDR)),
-        T::Cred => Ok(Read::Structure(structure::CRED)),
-        other => Err(Reason::NotYet(format!("type {}", other.name()))),
-    }
-}
-
-/// Goes on to a member of the structure that the way leads to; with `pointer`, to what the member points to.
-fn follow(way: &mut Vec<i32>, offset: i32, pointer: bool) {
-    // The way ends at the structure: its last offset is not followed.
-    let last = way.pop().unwrap_or(0);
-    way.push(last + offset);
-    if pointer {
-        way.push(0);
-    }
-}
-
-fn member(kernel: &Running<'_>, structure: &str, member: &str) -> Result<i32, Reason> {
-    let lacks = || Reason::Kernel(format!("the kernel has no {structure}.{member}"));
-    let ty = kernel.types.structure(structure).ok_or_else(lacks)?;
-    let found = kernel.types.member(ty, member).ok_or_else(lacks)?;
-    i32::try_from(found.byte_offset()).map_err(|_| lacks())
 }
 
 /// Inode number of a namespace of process 1, by its position in [`Namespaces`](ebpf_abi::map::Namespaces).

@@ -14,6 +14,7 @@
 //!
 //! Leaves out: what a policy says (the `policy` crate), what code looks like (`ebpf-codegen`).
 
+mod argument;
 mod error;
 mod files;
 mod filter;

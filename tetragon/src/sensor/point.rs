@@ -1,7 +1,7 @@
 //! A hook point: one attachment, one program.
 
 use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Hook, Point};
+use ebpf_codegen::{Context, Hook, Point};
 use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
 pub(super) struct Attached {
     key: PointKey,
     kind: ProgramKind,
+    context: Context,
     /// Detaches when dropped, before what is behind it goes.
     _link: Link,
     dispatcher: Dispatcher,
@@ -31,19 +32,23 @@ impl Attached {
         kernel: &Running<'_>,
     ) -> Result<Self, Error> {
         let kind = program_kind(key, kernel)?;
-        let program = load(key, kind, hooks, loaded)?;
+        let context = key.context(kernel);
+        let program = load(key, kind, context, hooks, loaded)?;
         let dispatcher = Dispatcher::new(&key.name, kind)?;
         // Before it is attached: the first hit finds a program.
         dispatcher.set(&program)?;
         let stub = dispatcher.program();
         let link = match key.kind {
-            PointKind::Kprobe | PointKind::Syscall => stub.attach_kprobe(&key.name, 0, false)?,
-            PointKind::Function(_) | PointKind::Lsm => stub.attach()?,
+            PointKind::Kprobe | PointKind::Syscall { .. } => stub.attach_kprobe(&key.name, 0, false)?,
+            PointKind::KprobeReturn => stub.attach_kprobe(&key.name, 0, true)?,
+            PointKind::Function(_) | PointKind::FunctionReturn(_) | PointKind::Lsm => stub.attach()?,
             PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
+            PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
         };
         Ok(Self {
             key: key.clone(),
             kind,
+            context,
             _link: link,
             dispatcher,
             program,
@@ -52,7 +57,7 @@ impl Attached {
 
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
-        let program = load(&self.key, self.kind, hooks, loaded)?;
+        let program = load(&self.key, self.kind, self.context, hooks, loaded)?;
         self.dispatcher.set(&program)?;
         self.program = program;
         Ok(())
@@ -64,23 +69,32 @@ impl Attached {
     }
 }
 
-fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Program, Error> {
+fn load(
+    key: &PointKey,
+    kind: ProgramKind,
+    context: Context,
+    hooks: Vec<Hook>,
+    loaded: &Loaded,
+) -> Result<Program, Error> {
     let point = Point {
-        context: key.kind.context(),
+        context,
         op: key.kind.op(),
         hooks,
     };
-    let code = ebpf_codegen::compile(&point).map_err(|error| Error::TooLong {
+    let too_long = |error| Error::TooLong {
         hook: key.name.clone(),
         error,
-    })?;
+    };
+    let code = ebpf_codegen::compile(&point).map_err(too_long)?;
     let name = match key.kind {
-        PointKind::Kprobe | PointKind::Syscall => "hook_kprobe",
-        PointKind::Function(_) => "hook_function",
+        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn => "hook_kprobe",
+        PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
         PointKind::Lsm => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
+        PointKind::Tracepoint => "hook_tracepoint",
     };
-    let program = loaded.load_with(name, kind, &[(runtime::POLICIES, &code)])?;
+    let claim = ebpf_codegen::claim(ebpf_loader::probe::atomic_exchange()).map_err(too_long)?;
+    let program = loaded.load_with(name, kind, &[(runtime::POLICIES, &code), (runtime::CLAIM, &claim)])?;
     tracing::debug!(
         hook = key.name,
         verified = program.verified_insns(),
@@ -100,10 +114,16 @@ fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Err
         function.map(|function| function.id.0)
     };
     Ok(match key.kind {
-        PointKind::Kprobe | PointKind::Syscall => ProgramKind::Kprobe,
+        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
+        PointKind::Tracepoint => ProgramKind::Tracepoint,
         PointKind::Function(_) => ProgramKind::Tracing {
             attach: TracingAttach::Entry,
+            btf_id: btf_id(&key.name)?,
+            sleepable: false,
+        },
+        PointKind::FunctionReturn(_) => ProgramKind::Tracing {
+            attach: TracingAttach::Exit,
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },

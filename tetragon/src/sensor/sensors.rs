@@ -176,11 +176,11 @@ impl Sensors {
         let numbers = self
             .table
             .add(wanted.iter().map(|wanted| wanted.info.clone()).collect());
-        let hooks: Vec<(PointKey, Hook)> = wanted
-            .into_iter()
-            .zip(&numbers)
-            .map(|(wanted, &number)| (wanted.point, Hook { number, ..wanted.hook }))
-            .collect();
+        let parts = wanted.into_iter().zip(&numbers).flat_map(|(wanted, &number)| {
+            let numbered = move |(point, hook)| (point, Hook { number, ..hook });
+            wanted.parts.into_iter().map(numbered)
+        });
+        let hooks: Vec<(PointKey, Hook)> = parts.collect();
         self.next_id += 1;
         let points: Vec<PointKey> = hooks.iter().map(|(point, _)| point.clone()).collect();
         let policy_loaded = Resident {

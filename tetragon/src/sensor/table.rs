@@ -25,8 +25,10 @@ pub struct HookInfo {
     pub name: String,
     /// Group of a tracepoint.
     pub subsystem: String,
-    /// Arguments in the order of records.
+    /// Arguments in the order of events; records number them so.
     pub args: Vec<ArgInfo>,
+    /// What the function returns, which comes first in the record of its return.
+    pub returns: Option<ArgInfo>,
     /// Text that events carry.
     pub message: String,
     /// Tags that events carry.
@@ -42,6 +44,8 @@ pub struct ArgInfo {
     pub label: String,
     /// Whether it is data rather than an argument.
     pub data: bool,
+    /// Whether it is in the record of the return of the function.
+    pub at_return: bool,
 }
 
 type Hooks = HashMap<u32, Arc<HookInfo>>;
@@ -136,6 +140,7 @@ mod tests {
             name: name.into(),
             subsystem: String::new(),
             args: vec![],
+            returns: None,
             message: String::new(),
             tags: vec![],
         }

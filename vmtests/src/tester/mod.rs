@@ -3,6 +3,7 @@
 //! Many take a command and become it in the end; that may be another tester: `tester user 1000 tester noop x`.
 
 pub mod arguments;
+pub mod calls;
 pub mod container;
 pub mod end;
 pub mod files;
@@ -170,6 +171,12 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "PATH COMMAND…: exec in that cgroup of every hierarchy",
         container::join_version_1,
     ),
+    (
+        "calls",
+        "CALL…: system calls, such as 'openat -100 s:/etc/passwd 0'",
+        calls::calls,
+    ),
+    ("each", "CALL…: the same, each in a thread of its own", calls::each),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
 

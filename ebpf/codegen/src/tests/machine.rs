@@ -1,6 +1,6 @@
 //! A machine that runs code, with a runtime that writes down what it is asked for.
 
-use ebpf_abi::hook::{HookScratch, SLOT_LEN, offset, runtime};
+use ebpf_abi::hook::{HookScratch, SAVED, SLOT_LEN, offset, runtime};
 use ebpf_asm::{Code, Insn};
 
 use crate::Context;
@@ -17,13 +17,17 @@ pub(super) struct World {
     pub(super) binary: Option<Vec<u8>>,
     pub(super) task: u64,
     pub(super) register: u64,
+    /// What was kept at the entry of the function: its time and words. By the number of the hook, modulo 2.
+    pub(super) kept: [Option<(u64, [u64; SAVED])>; 2],
+    /// Whether there is a scratch left.
+    pub(super) scratch: bool,
 }
 
 impl World {
     /// The world as it is at a hook of this kind.
     pub(super) fn at(mut self, context: Context) -> Self {
         self.register = match context {
-            Context::SyscallRegisters => 0xa5a5_a5a5_a5a5_a5a5,
+            Context::SyscallRegisters { .. } => 0xa5a5_a5a5_a5a5_a5a5,
             _ => self.args[2],
         };
         self
@@ -34,6 +38,9 @@ impl World {
     }
 
     pub(super) fn bytes(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        if (length as i64) < 0 {
+            return None;
+        }
         let mut bytes = self.string(address)?;
         bytes.truncate(length.min(SLOT_LEN as u64 - 1) as usize);
         Some(bytes)
@@ -45,6 +52,16 @@ pub(super) fn memory(address: u64) -> Option<u64> {
     (!address.is_multiple_of(7)).then(|| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29))
 }
 
+/// Every third number is that of a call of a 32-bit program.
+pub(super) fn syscall_id(number: u64) -> u64 {
+    let number = number & 0xffff_ffff;
+    if number.is_multiple_of(3) {
+        number | 1 << 31
+    } else {
+        number
+    }
+}
+
 /// What the code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -54,11 +71,22 @@ pub(super) enum Done {
     Number(u64, u64),
     Text(u64, Vec<u8>),
     Error(u64, u64),
+    Keep(u64, u64, [u64; SAVED]),
+    Lost(u64),
     Send,
 }
 
+/// Where the stack of the thread was when the function was entered.
+pub(super) const ENTERED: u64 = 0x5_1000;
+
+/// What a record holds behind its words.
+pub(super) const PAST: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+/// Number of a scratch.
+const NUMBER: u32 = 3;
+
 const SCRATCH: u64 = 0x1000_0000;
-const CONTEXT: u64 = 0x2000_0000;
+pub(super) const CONTEXT: u64 = 0x2000_0000;
 const USER_REGS: u64 = 0x3000_0000;
 const STACK: u64 = 0x4000_0000;
 
@@ -72,39 +100,51 @@ struct Machine<'a> {
     done: Vec<Done>,
 }
 
-pub(super) fn run(code: &Code, world: &World, context: Context) -> Result<Vec<Done>, String> {
+pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool) -> Result<Vec<Done>, String> {
     let registers = |places: [usize; 6]| {
         let mut bytes = vec![0; 168];
         for (value, place) in world.args.iter().zip(places) {
             bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
         }
         bytes[80..88].copy_from_slice(&world.result.to_le_bytes());
+        let stack = if at_return { ENTERED + 8 } else { ENTERED };
+        bytes[152..160].copy_from_slice(&stack.to_le_bytes());
         bytes
+    };
+    let system_call = match context {
+        Context::SyscallRegisters { compat: true } => [40, 88, 96, 104, 112, 32],
+        _ => [112, 104, 96, 56, 72, 64],
     };
     let mut machine = Machine {
         world,
         // What was in the scratch before must not matter.
         scratch: vec![0xa5; size_of::<HookScratch>()],
         context: registers([112, 104, 96, 88, 72, 64]),
-        user_regs: registers([112, 104, 96, 56, 72, 64]),
+        user_regs: registers(system_call),
         stack: [0xa5; 512],
         regs: [0; 11],
         done: vec![],
     };
-    if context == Context::SyscallRegisters {
-        machine.context = vec![0xa5; 168];
+    if let Context::SyscallRegisters { .. } = context {
+        machine.context[..80].fill(0xa5);
+        machine.context[88..152].fill(0xa5);
         machine.context[112..120].copy_from_slice(&USER_REGS.to_le_bytes());
-        machine.context[80..88].copy_from_slice(&world.result.to_le_bytes());
     }
-    if let Context::Function { .. } = context {
+    if context == Context::Record {
+        machine.context.fill(0xa5);
+    }
+    if let Context::Function { .. } | Context::Record = context {
         for (index, word) in world.args.iter().chain([&world.result]).enumerate() {
             machine.context[8 * index..8 * index + 8].copy_from_slice(&word.to_le_bytes());
         }
     }
-    machine.regs[1] = SCRATCH;
-    machine.regs[2] = CONTEXT;
+    machine.regs[1] = CONTEXT;
     machine.regs[10] = STACK + 512;
+    machine.word(offset::BUSY)?.fill(0);
     machine.go(code)?;
+    if machine.word(offset::BUSY)?.iter().any(|&byte| byte != 0) {
+        return Err("the scratch is not given back".to_owned());
+    }
     Ok(machine.done)
 }
 
@@ -172,6 +212,10 @@ impl Machine<'_> {
         Err("does not end".to_owned())
     }
 
+    fn word(&mut self, offset: i16) -> Result<&mut [u8], String> {
+        self.memory(SCRATCH + offset as u64, 8)
+    }
+
     fn memory(&mut self, address: u64, len: usize) -> Result<&mut [u8], String> {
         let (region, start) = match address {
             SCRATCH..CONTEXT => (&mut self.scratch, SCRATCH),
@@ -191,7 +235,55 @@ impl Machine<'_> {
 
     fn call(&mut self, name: Option<&str>, helper: i32) -> Result<u64, String> {
         let [_, r1, r2, r3, r4, ..] = self.regs;
+        // Functions of the runtime get the number of the scratch first.
+        let other = [runtime::CLAIM, runtime::LOST, runtime::FACT, runtime::SYSCALL];
+        if name.is_some_and(|name| !other.contains(&name)) && r1 != u64::from(NUMBER) {
+            return Err("not the number of the scratch".to_owned());
+        }
         Ok(match name {
+            Some(runtime::CLAIM) if !self.world.scratch => 0,
+            Some(runtime::CLAIM) => {
+                let busy = self.word(offset::BUSY)?;
+                if busy[0] != 0 {
+                    return Err("a second scratch is claimed".to_owned());
+                }
+                busy[0] = 1;
+                self.memory(SCRATCH + offset::INDEX as u64, 4)?
+                    .copy_from_slice(&NUMBER.to_le_bytes());
+                SCRATCH
+            }
+            Some(runtime::LOST) => self.note(Done::Lost(r1)),
+            Some(runtime::KEEP) => {
+                let mut saved = [0; SAVED];
+                for (index, word) in saved.iter_mut().enumerate() {
+                    let bytes = self.word(offset::saved(index))?;
+                    *word = u64::from_le_bytes(bytes.try_into().map_err(|_| "a word")?);
+                }
+                // What the next hook does not save of its own does not matter.
+                for index in 0..SAVED {
+                    self.word(offset::saved(index))?.fill(0xa5);
+                }
+                self.note(Done::Keep(r2, r3, saved))
+            }
+            Some(runtime::RESUME) => {
+                let entered = if self.context[152..160] == (ENTERED + 8).to_le_bytes() && r3 != CONTEXT {
+                    ENTERED
+                } else {
+                    CONTEXT
+                };
+                if r3 != entered {
+                    return Err(format!("{r3:#x} is not the key of the call"));
+                }
+                match self.world.kept[r2 as usize % 2] {
+                    Some((since, saved)) => {
+                        for (index, word) in saved.iter().enumerate() {
+                            self.word(offset::saved(index))?.copy_from_slice(&word.to_le_bytes());
+                        }
+                        since
+                    }
+                    None => 0,
+                }
+            }
             None if helper == 109 => {
                 self.done.push(Done::Signal(r1));
                 0
@@ -223,6 +315,8 @@ impl Machine<'_> {
             Some(runtime::BINARY) => self.fill(r2, self.world.binary.clone())?,
             Some(runtime::STRING) => self.fill(r2, self.world.string(r3))?,
             Some(runtime::PATH | runtime::STRUCTURE) => self.fill(r2, self.world.string(r4))?,
+            Some(runtime::SYSCALL) => syscall_id(r1),
+            Some(runtime::PIECES) => self.fill(r2, self.world.bytes(r4, self.regs[5]))?,
             Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
             Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),

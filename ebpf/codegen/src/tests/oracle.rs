@@ -1,14 +1,23 @@
 //! The plan read literally.
 
+use ebpf_abi::hook::SAVED;
+
 use crate::{
-    Action, Arg, Filter, Hook, NumberTest, Point, Read, Source, Subject, TextTest,
-    tests::machine::{Done, World, memory},
+    Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Source, Stage, Subject, TextTest,
+    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, memory, syscall_id},
 };
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
     for hook in &point.hooks {
+        let kept = world.kept[hook.number as usize % 2];
+        let returns = hook.stage == Stage::Return;
+        if returns && kept.is_none() {
+            continue;
+        }
+        let mut withdrawn = returns;
         if hook.selectors.is_empty() {
+            withdrawn = false;
             report(point, hook, 0, 0, world, &mut done);
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
@@ -31,39 +40,79 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 };
             }
             if !selector.actions.contains(&Action::NoPost) {
+                withdrawn = false;
                 report(point, hook, index, last, world, &mut done);
             }
             break;
+        }
+        if withdrawn {
+            done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
+            done.push(Done::Send);
         }
     }
     done
 }
 
 fn report(point: &Point, hook: &Hook, selector: usize, action: u64, world: &World, done: &mut Vec<Done>) {
+    let flags = if hook.stage == Stage::Return { 0x200 } else { 0 };
     done.push(Done::Begin(
-        u64::from(point.op),
+        flags | u64::from(point.op),
         u64::from(hook.number),
         (selector as u64) << 16 | action,
     ));
     for arg in &hook.args {
         let kind = u64::from(arg.kind);
-        done.push(match value(arg, world) {
+        done.push(match value(arg, hook, world) {
             Ok(Value::Number(value, _)) => Done::Number(kind, value),
             Ok(Value::Bytes(text)) => Done::Text(kind, text),
             Err(status) => Done::Error(kind, status),
         });
     }
+    if let Stage::Entry { saved } = &hook.stage {
+        // What is beyond was in the scratch before.
+        let mut words = [0xa5a5_a5a5_a5a5_a5a5; SAVED];
+        for (word, source) in words.iter_mut().zip(saved) {
+            *word = self::word(*source, hook, world);
+        }
+        let key = match point.context {
+            Context::Function { .. } | Context::Record => CONTEXT,
+            _ => ENTERED,
+        };
+        done.push(Done::Keep(u64::from(hook.number), key, words));
+    }
     done.push(Done::Send);
 }
 
-fn word(source: Source, world: &World) -> u64 {
+fn word(source: Source, hook: &Hook, world: &World) -> u64 {
     match source {
+        Source::Saved(index) => world.kept[hook.number as usize % 2].map_or(0, |kept| kept.1[usize::from(index)]),
         Source::Parameter(index) => world.args[usize::from(index)],
         Source::Return => world.result,
         Source::Task => world.task,
         // Either the third parameter or, at a system call, nothing of it.
-        Source::Register(_) => world.register,
+        Source::Register { bytes, .. } => low(world.register, bytes),
+        Source::Record => CONTEXT,
+        // The words of the record are the arguments and the result.
+        Source::Field { offset, bytes } => low(recorded(offset, world), bytes),
+        Source::DataLoc { offset } => {
+            let words = recorded(offset / 8 * 8, world);
+            CONTEXT + (words >> (offset % 8 * 8) & 0xffff)
+        }
     }
+}
+
+fn low(word: u64, bytes: u8) -> u64 {
+    word & u64::MAX >> (64 - 8 * u32::from(bytes))
+}
+
+/// The word that a tracepoint has recorded there.
+fn recorded(offset: u16, world: &World) -> u64 {
+    let index = usize::from(offset / 8);
+    world
+        .args
+        .get(index)
+        .copied()
+        .unwrap_or(if index == 6 { world.result } else { PAST })
 }
 
 enum Value {
@@ -72,17 +121,29 @@ enum Value {
 }
 
 /// The value, or the status of the argument.
-fn value(arg: &Arg, world: &World) -> Result<Value, u64> {
-    let mut at = word(arg.source, world);
+fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
+    let mut at = word(arg.source, hook, world);
     if let Some((last, pointers)) = arg.way.split_last() {
         for (index, offset) in pointers.iter().enumerate() {
             at = memory(at.wrapping_add(i64::from(*offset) as u64)).ok_or(index as u64 + 1)?;
         }
         at = at.wrapping_add(i64::from(*last) as u64);
     }
-    let Read::Number { bytes, signed } = arg.read else {
+    let (bytes, signed) = if let Read::Number { bytes, signed } = arg.read {
+        (bytes, signed)
+    } else if arg.read == Read::Syscall {
+        (8, false)
+    } else {
         let bytes = match arg.read {
-            Read::Bytes(length) => world.bytes(at, word(length, world)),
+            Read::Bytes {
+                len: Length::Fixed(len),
+                ..
+            }
+            | Read::Pieces(_, Length::Fixed(len)) => world.bytes(at, len.into()),
+            Read::Bytes {
+                len: Length::Word(len), ..
+            }
+            | Read::Pieces(_, Length::Word(len)) => world.bytes(at, word(len, hook, world)),
             _ => world.string(at),
         };
         return bytes.map(Value::Bytes).ok_or(u64::from(u32::MAX));
@@ -99,12 +160,17 @@ fn value(arg: &Arg, world: &World) -> Result<Value, u64> {
         (4, false) => u64::from(at as u32),
         _ => at,
     };
+    let value = if arg.read == Read::Syscall {
+        syscall_id(value)
+    } else {
+        value
+    };
     Ok(Value::Number(value, signed))
 }
 
 fn bytes(subject: Subject, hook: &Hook, world: &World) -> Option<Vec<u8>> {
     match subject {
-        Subject::Arg(index) => match value(hook.args.get(index)?, world) {
+        Subject::Arg(index) => match value(hook.args.get(index)?, hook, world) {
             Ok(Value::Bytes(bytes)) => Some(bytes),
             _ => None,
         },
@@ -117,7 +183,7 @@ fn passes(filter: &Filter, hook: &Hook, world: &World) -> bool {
     match filter {
         Filter::Number(subject, test) => {
             let value = match *subject {
-                Subject::Arg(index) => hook.args.get(index).and_then(|arg| match value(arg, world) {
+                Subject::Arg(index) => hook.args.get(index).and_then(|arg| match value(arg, hook, world) {
                     Ok(Value::Number(value, signed)) => Some((value, signed)),
                     _ => None,
                 }),

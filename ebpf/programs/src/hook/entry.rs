@@ -4,28 +4,30 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    macros::{fentry, kprobe, lsm, raw_tracepoint},
-    programs::{FEntryContext, LsmContext, ProbeContext, RawTracePointContext},
+    macros::{fentry, kprobe, lsm, raw_tracepoint, tracepoint},
+    programs::{FEntryContext, LsmContext, ProbeContext, RawTracePointContext, TracePointContext},
 };
-use ebpf_abi::hook::heap;
 
-use super::{policies_of_hook, scratch};
+use super::policies_of_hook;
 
 /// Entry or return of a function by breakpoint; the context is a `struct pt_regs`.
 #[kprobe]
 pub fn hook_kprobe(ctx: ProbeContext) -> u32 {
-    if let Some(scratch) = scratch(heap::PROBE) {
-        policies_of_hook(scratch, ctx.as_ptr());
-    }
+    policies_of_hook(ctx.as_ptr());
     0
 }
 
 /// A raw tracepoint; the context is its arguments, a word each.
 #[raw_tracepoint]
 pub fn hook_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
-    if let Some(scratch) = scratch(heap::RAW) {
-        policies_of_hook(scratch, ctx.as_ptr());
-    }
+    policies_of_hook(ctx.as_ptr());
+    0
+}
+
+/// The perf event of a tracepoint; the context is what it records.
+#[tracepoint]
+pub fn hook_tracepoint(ctx: TracePointContext) -> u32 {
+    policies_of_hook(ctx.as_ptr());
     0
 }
 
@@ -33,17 +35,12 @@ pub fn hook_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
 /// section's name is for the object's sake: the loader decides where the program is attached.
 #[fentry]
 pub fn hook_function(ctx: FEntryContext) -> i32 {
-    if let Some(scratch) = scratch(heap::TRACING) {
-        policies_of_hook(scratch, ctx.as_ptr());
-    }
+    policies_of_hook(ctx.as_ptr());
     0
 }
 
 /// A security hook; the context is its parameters, the result the verdict.
 #[lsm]
 pub fn hook_lsm(ctx: LsmContext) -> i32 {
-    match scratch(heap::LSM) {
-        Some(scratch) => policies_of_hook(scratch, ctx.as_ptr()) as i32,
-        None => 0,
-    }
+    policies_of_hook(ctx.as_ptr()) as i32
 }

@@ -1,11 +1,12 @@
 //! Hooks of policies: what runs at a function, tracepoint or security hook that a policy names.
 //!
-//! A program here writes down what it was called with and calls the policy code, [`policies_of_hook`], which the agent
-//! puts in place of the function below when it loads the program for a hook. Policy code calls the functions of
-//! [`read`] and [`record`].
+//! A program here calls the policy code, [`policies_of_hook`], which the agent puts in place of the function below when it
+//! loads the program for a hook. Policy code calls the functions of [`read`], [`record`] and [`pair`].
 
 mod entry;
 mod fact;
+mod pair;
+mod pieces;
 mod read;
 mod record;
 mod structure;
@@ -14,26 +15,33 @@ use core::{ffi::c_void, mem::MaybeUninit};
 
 use ebpf_abi::hook::{HookScratch, SLOTS, Slot};
 
-use crate::maps::HOOKS;
+use crate::{globals, maps::HOOKS};
 
 /// Where policy code goes. What is here is never run; it has to be opaque to the compiler, which must not conclude
 /// anything from it for the callers.
 #[inline(never)]
-fn policies_of_hook(scratch: *mut HookScratch, context: *mut c_void) -> u64 {
+fn policies_of_hook(context: *mut c_void) -> u64 {
     // SAFETY: see above.
-    unsafe { (&raw const (*scratch).state).read_volatile() ^ context.cast::<u64>().read_volatile() }
+    unsafe { (&raw const (*claim_scratch()).state).read_volatile() ^ context.cast::<u64>().read_volatile() }
 }
 
-/// This CPU's scratch for programs that use `heap`.
-#[inline(always)]
-fn scratch(heap: u32) -> Option<*mut HookScratch> {
-    HOOKS.get_ptr_mut(heap)
+/// Where the code that claims a scratch goes, which differs between kernels: some cannot exchange a word atomically. Not
+/// run either.
+#[inline(never)]
+fn claim_scratch() -> *mut HookScratch {
+    scratch(globals::copy()).unwrap_or(core::ptr::null_mut())
 }
 
-/// Slot number `index` of the scratch of `heap`.
+/// Scratch number `claimed` of this CPU.
 #[inline(always)]
-fn slot(heap: u32, index: u32) -> Option<*mut Slot> {
-    let scratch = scratch(heap)?;
+fn scratch(claimed: u32) -> Option<*mut HookScratch> {
+    HOOKS.get_ptr_mut(claimed)
+}
+
+/// Slot number `index` of scratch `claimed`.
+#[inline(always)]
+fn slot(claimed: u32, index: u32) -> Option<*mut Slot> {
+    let scratch = scratch(claimed)?;
     let mut place = MaybeUninit::<u64>::uninit();
     // SAFETY: written before it is read. The detour gives the verifier one register that is compared and used; the
     // compiler would compare one copy and use another.

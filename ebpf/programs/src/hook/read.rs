@@ -2,16 +2,17 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
 use ebpf_abi::{
     hook::{SLOT_LEN, Slot, path_flag, path_kind},
     map::ProcessKey,
 };
 
 use crate::{
-    globals::offset,
     maps::{BINARIES, BINARY_LEN, Binary},
-    path::{self, Place},
+    path,
     read::{field, read},
     task,
 };
@@ -19,13 +20,15 @@ use crate::{
 /// A NUL-terminated string at `address`: see [`runtime::STRING`](ebpf_abi::hook::runtime::STRING).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_string(heap: u32, slot: u32, address: u64, user: u32) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
+pub extern "C" fn hook_string(claimed: u32, slot: u32, address: u64, user: u32) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
     // SAFETY: a slot of this CPU; the helpers write at most as many bytes as they are told.
     unsafe {
         let bytes = (&raw mut (*slot).bytes).cast::<c_void>();
         let from = address as *const c_void;
-        let len = if user != 0 {
+        let len = if user != 0 || is_user(address) {
             bpf_probe_read_user_str(bytes, SLOT_LEN as u32, from)
         } else {
             bpf_probe_read_kernel_str(bytes, SLOT_LEN as u32, from)
@@ -41,11 +44,24 @@ pub extern "C" fn hook_string(heap: u32, slot: u32, address: u64, user: u32) -> 
     1
 }
 
-/// `len` bytes of user memory: see [`runtime::BYTES`](ebpf_abi::hook::runtime::BYTES).
+/// Whether an address is one of user space: the kernel has the upper half of the addresses
+/// (Documentation/arch/x86/x86_64/mm.rst).
+#[inline(always)]
+pub(super) fn is_user(address: u64) -> bool {
+    address as i64 >= 0
+}
+
+/// `len` bytes: see [`runtime::BYTES`](ebpf_abi::hook::runtime::BYTES).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_bytes(heap: u32, slot: u32, address: u64, len: u64) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
+pub extern "C" fn hook_bytes(claimed: u32, slot: u32, address: u64, len: u64, user: u32) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
+    // The length may be the result of a function, which failed.
+    if (len as i64) < 0 {
+        return 0;
+    }
     // SAFETY: as above; one byte less than a slot holds.
     unsafe {
         let taken = if len < SLOT_LEN as u64 {
@@ -55,7 +71,13 @@ pub extern "C" fn hook_bytes(heap: u32, slot: u32, address: u64, len: u64) -> u3
         };
         (&raw mut (*slot).len).write_volatile(taken);
         let taken = (&raw const (*slot).len).read_volatile() & (SLOT_LEN as u32 - 1);
-        if bpf_probe_read_user((&raw mut (*slot).bytes).cast(), taken, address as *const c_void) != 0 {
+        let (to, from) = ((&raw mut (*slot).bytes).cast(), address as *const c_void);
+        let result = if user != 0 || is_user(address) {
+            bpf_probe_read_user(to, taken, from)
+        } else {
+            bpf_probe_read_kernel(to, taken, from)
+        };
+        if result != 0 {
             return 0;
         }
         (*slot).whole = if len > u64::from(taken) { len as u32 } else { 0 };
@@ -68,8 +90,10 @@ pub extern "C" fn hook_bytes(heap: u32, slot: u32, address: u64, len: u64) -> u3
 /// The path of something: see [`runtime::PATH`](ebpf_abi::hook::runtime::PATH).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_path(heap: u32, slot: u32, kind: u32, address: u64) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
+pub extern "C" fn hook_path(claimed: u32, slot: u32, kind: u32, address: u64) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
     let task = task::current();
     let mut file = address;
     if kind == path_kind::FD {
@@ -82,21 +106,26 @@ pub extern "C" fn hook_path(heap: u32, slot: u32, kind: u32, address: u64) -> u3
     if file == 0 {
         return 0;
     }
-    let (mut mnt_at, mut dentry_at) = (offset!(file_path_mnt), offset!(file_path_dentry));
-    if kind == path_kind::PATH {
-        (mnt_at, dentry_at) = (offset!(path_mnt), offset!(path_dentry));
+    let mut place = path::root(task);
+    if kind == path_kind::DENTRY {
+        // Of what is only known by its dentry nobody can tell where it is mounted.
+        let super_block: u64 = field!(file, dentry_sb);
+        place.dentry = file;
+        place.root_dentry = field!(super_block, super_block_root);
+        place.root_mnt = 0;
+    } else if kind == path_kind::PATH {
+        place.mnt = field!(file, path_mnt);
+        place.dentry = field!(file, path_dentry);
+    } else {
+        place.mnt = field!(file, file_path_mnt);
+        place.dentry = field!(file, file_path_dentry);
     }
-    let place = Place {
-        mnt: read(file, mnt_at),
-        dentry: read(file, dentry_at),
-        ..path::root(task)
-    };
     let inode: u64 = field!(place.dentry, dentry_inode);
     let mode: u16 = field!(inode, inode_mode);
-    let walked = path::walk(&place, heap);
+    let walked = path::walk(&place, claimed);
     // SAFETY: a slot of this CPU.
     unsafe {
-        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(heap, (&raw mut (*slot).bytes).cast());
+        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, (&raw mut (*slot).bytes).cast());
         (*slot).len = len;
         (*slot).whole = 0;
         (*slot).flags = if walked & path::INCOMPLETE != 0 {
@@ -106,7 +135,8 @@ pub extern "C" fn hook_path(heap: u32, slot: u32, kind: u32, address: u64) -> u3
         };
         (*slot).mode = u32::from(mode);
     }
-    u32::from(walked != 0)
+    // Something without a name, a pipe or a socket, has an empty path.
+    u32::from(place.dentry != 0)
 }
 
 /// The `struct file` behind descriptor `fd` of `task`; 0 when there is none.
@@ -125,8 +155,10 @@ fn descriptor(task: u64, fd: u32) -> u64 {
 /// The executable of the current process: see [`runtime::BINARY`](ebpf_abi::hook::runtime::BINARY).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_binary(heap: u32, slot: u32) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
+pub extern "C" fn hook_binary(claimed: u32, slot: u32) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
     let task = task::current();
     let mut key = ProcessKey::new(0, 0);
     // SAFETY: the key is a local; the slot and the map's value are valid for what is copied.
@@ -138,7 +170,7 @@ pub extern "C" fn hook_binary(heap: u32, slot: u32) -> u32 {
         (*slot).mode = 0;
         if let Some(binary) = BINARIES.get_ptr(&key) {
             let len = (&raw const (*binary).len).read_volatile() & BINARY_LEN as u32;
-            aya_ebpf::helpers::generated::bpf_probe_read_kernel(bytes.cast(), len, (&raw const (*binary).bytes).cast());
+            bpf_probe_read_kernel(bytes.cast(), len, (&raw const (*binary).bytes).cast());
             (*slot).len = len;
             return 1;
         }
@@ -147,8 +179,8 @@ pub extern "C" fn hook_binary(heap: u32, slot: u32) -> u32 {
         if file == 0 {
             return 0;
         }
-        path::walk(&path::file(task, file), heap);
-        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(heap, bytes);
+        path::walk(&path::file(task, file), claimed);
+        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, bytes);
         (*slot).len = len;
         if len <= BINARY_LEN as u32 {
             // Two words and the bytes of the slot are a binary already: see the assertion below.

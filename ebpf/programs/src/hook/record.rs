@@ -5,7 +5,7 @@ use aya_ebpf::helpers::{
     generated::{bpf_ktime_get_boot_ns, bpf_probe_read_kernel},
 };
 use ebpf_abi::{
-    event::{Header, HookArg, HookEvent},
+    event::{Header, HookArg, HookEvent, hook_flag},
     hook::SLOT_LEN,
     map::Outcome,
 };
@@ -15,17 +15,26 @@ use crate::{
     output, task,
 };
 
+/// Counts an event that there is no scratch for: see [`runtime::LOST`](ebpf_abi::hook::runtime::LOST).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_lost(op: u32) -> u32 {
+    output::count(op as u8, Outcome::NoScratch);
+    0
+}
+
 /// Begins a record: see [`runtime::BEGIN`](ebpf_abi::hook::runtime::BEGIN).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_begin(heap: u32, op: u32, hook: u32, word: u32) -> u32 {
-    let Some(record) = RECORDS.get_ptr_mut(heap) else {
+pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32 {
+    let Some(record) = RECORDS.get_ptr_mut(claimed) else {
         output::count(op as u8, Outcome::NoScratch);
         return 0;
     };
     // SAFETY: a record of this CPU, larger than its head; the helper cannot fail.
     unsafe {
         let event = (&raw mut (*record).bytes).cast::<HookEvent>();
+        let flags = (op >> 8) as u16;
         (*event).header = Header::new(0, op as u8, bpf_ktime_get_boot_ns());
         task::identity(task::current(), &raw mut (*event).process);
         (*event).tid = bpf_get_current_pid_tgid() as u32;
@@ -33,6 +42,13 @@ pub extern "C" fn hook_begin(heap: u32, op: u32, hook: u32, word: u32) -> u32 {
         (*event).selector = (word >> 16) as u16;
         (*event).action = word as u16;
         (*event).args = 0;
+        (*event).flags = flags;
+        (*event).since = 0;
+        if flags & hook_flag::RETURN != 0
+            && let Some(scratch) = super::scratch(claimed)
+        {
+            (*event).since = (*scratch).since;
+        }
         (*event).kernel_stack = -1;
         (*event).user_stack = -1;
         (*record).end = size_of::<HookEvent>() as u32;
@@ -42,8 +58,8 @@ pub extern "C" fn hook_begin(heap: u32, op: u32, hook: u32, word: u32) -> u32 {
 
 /// Where the next argument goes; counts it. Nothing when there is no room, which policy code sees to.
 #[inline(always)]
-fn next(heap: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
-    let record = RECORDS.get_ptr_mut(heap)?;
+fn next(claimed: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
+    let record = RECORDS.get_ptr_mut(claimed)?;
     // SAFETY: a record of this CPU; the offset is checked.
     unsafe {
         let end = (&raw const (*record).end).read_volatile();
@@ -59,8 +75,10 @@ fn next(heap: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
 /// Adds a number: see [`runtime::NUMBER`](ebpf_abi::hook::runtime::NUMBER).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_number(heap: u32, kind: u32, value: u64) -> u32 {
-    let Some((record, arg, end)) = next(heap) else { return 0 };
+pub extern "C" fn hook_number(claimed: u32, kind: u32, value: u64) -> u32 {
+    let Some((record, arg, end)) = next(claimed) else {
+        return 0;
+    };
     // SAFETY: there is room for a slot behind `arg`.
     unsafe {
         head(arg, kind, 0, 8);
@@ -73,8 +91,10 @@ pub extern "C" fn hook_number(heap: u32, kind: u32, value: u64) -> u32 {
 /// Adds an argument that could not be read: see [`runtime::ERROR`](ebpf_abi::hook::runtime::ERROR).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_error(heap: u32, kind: u32, status: u32) -> u32 {
-    let Some((record, arg, end)) = next(heap) else { return 0 };
+pub extern "C" fn hook_error(claimed: u32, kind: u32, status: u32) -> u32 {
+    let Some((record, arg, end)) = next(claimed) else {
+        return 0;
+    };
     // SAFETY: as above.
     unsafe {
         head(arg, kind, status as i32, 0);
@@ -86,9 +106,13 @@ pub extern "C" fn hook_error(heap: u32, kind: u32, status: u32) -> u32 {
 /// Adds what is in a slot: see [`runtime::SLOT`](ebpf_abi::hook::runtime::SLOT).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_slot(heap: u32, kind: u32, slot: u32) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
-    let Some((record, arg, end)) = next(heap) else { return 0 };
+pub extern "C" fn hook_slot(claimed: u32, kind: u32, slot: u32) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
+    let Some((record, arg, end)) = next(claimed) else {
+        return 0;
+    };
     // SAFETY: a slot of this CPU, and there is room for it behind `arg`.
     unsafe {
         let len = (&raw const (*slot).len).read_volatile() & (SLOT_LEN as u32 - 1);
@@ -119,8 +143,8 @@ unsafe fn head(arg: *mut HookArg, kind: u32, status: i32, len: u32) {
 /// Sends the record: see [`runtime::SEND`](ebpf_abi::hook::runtime::SEND).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_send(heap: u32) -> u32 {
-    let Some(record) = RECORDS.get_ptr_mut(heap) else {
+pub extern "C" fn hook_send(claimed: u32) -> u32 {
+    let Some(record) = RECORDS.get_ptr_mut(claimed) else {
         return 0;
     };
     // SAFETY: a record of this CPU; the length is checked against its room.

@@ -1,12 +1,13 @@
 //! Runtime function that reads kernel structures into slots.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use ebpf_abi::{
-    hook::{Flow, Slot, structure},
+    hook::{BpfObject, Flow, Module, PerfEvent, Slot, structure},
     map::{Capabilities, Credentials},
 };
 
 use crate::{
+    globals::offset,
     read::{Plain, field, read, read_optional},
     task,
 };
@@ -22,8 +23,10 @@ const MAX_EXTENSIONS: u32 = 7;
 /// What is known of a structure: see [`runtime::STRUCTURE`](ebpf_abi::hook::runtime::STRUCTURE).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_structure(heap: u32, slot: u32, kind: u32, address: u64) -> u32 {
-    let Some(slot) = super::slot(heap, slot) else { return 0 };
+pub extern "C" fn hook_structure(claimed: u32, slot: u32, kind: u32, address: u64) -> u32 {
+    let Some(slot) = super::slot(claimed, slot) else {
+        return 0;
+    };
     if address == 0 {
         return 0;
     }
@@ -36,8 +39,17 @@ pub extern "C" fn hook_structure(heap: u32, slot: u32, kind: u32, address: u64) 
             let to = (&raw mut (*slot).bytes).cast::<Credentials>();
             task::all_credentials(address, to);
             task::capabilities(address, to.add(1).cast::<Capabilities>());
-            (*slot).len = (size_of::<Credentials>() + size_of::<Capabilities>()) as u32;
+            let user_ns: u64 = field!(address, cred_user_ns);
+            let inode: u32 = field!(user_ns, user_ns_inum);
+            to.add(1).cast::<Capabilities>().add(1).cast::<u32>().write(inode);
+            (*slot).len = (size_of::<Credentials>() + size_of::<Capabilities>() + size_of::<u32>()) as u32;
             return 1;
+        }
+        let bytes = (&raw mut (*slot).bytes).cast::<u8>();
+        if kind >= structure::USER_NS {
+            let len = other(kind, address, slot, bytes);
+            (*slot).len = len;
+            return u32::from(len != MISSING);
         }
         let flow = clear(slot);
         match kind {
@@ -49,6 +61,157 @@ pub extern "C" fn hook_structure(heap: u32, slot: u32, kind: u32, address: u64) 
         }
     }
     1
+}
+
+/// What is returned instead of a length when something cannot be read.
+const MISSING: u32 = u32::MAX;
+
+/// Offsets in `union bpf_attr` and `struct perf_event_attr` (include/uapi/linux), which never change.
+mod uapi {
+    pub(super) const PROG_TYPE: u32 = 0;
+    pub(super) const PROG_INSNS: u32 = 4;
+    pub(super) const PROG_NAME: u32 = 48;
+    pub(super) const PERF_TYPE: u32 = 0;
+    pub(super) const PERF_CONFIG: u32 = 8;
+    pub(super) const PERF_FUNCTION: u32 = 56;
+    pub(super) const PERF_OFFSET: u32 = 64;
+}
+
+/// Everything that is no flow and no credentials; returns its length.
+#[inline(always)]
+unsafe fn other(kind: u32, address: u64, slot: *mut Slot, bytes: *mut u8) -> u32 {
+    // SAFETY: the caller's slot.
+    unsafe {
+        match kind {
+            structure::USER_NS => {
+                let words = bytes.cast::<u32>();
+                words.write_volatile(field!(address, user_ns_level));
+                words.add(1).write_volatile(field!(address, user_ns_owner));
+                words.add(2).write_volatile(field!(address, user_ns_group));
+                words.add(3).write_volatile(field!(address, user_ns_inum));
+                16
+            }
+            structure::BPF_ATTR => object(
+                bytes,
+                [read(address, uapi::PROG_TYPE), read(address, uapi::PROG_INSNS), 0, 0],
+                read(address, uapi::PROG_NAME),
+            ),
+            structure::BPF_PROG => {
+                let aux: u64 = read_optional!(address, bpf_prog_aux);
+                object(
+                    bytes,
+                    [
+                        read_optional!(address, bpf_prog_type),
+                        read_optional!(address, bpf_prog_len),
+                        0,
+                        0,
+                    ],
+                    read_optional!(aux, bpf_prog_aux_name),
+                )
+            }
+            structure::BPF_MAP => object(
+                bytes,
+                [
+                    read_optional!(address, bpf_map_type),
+                    read_optional!(address, bpf_map_key_size),
+                    read_optional!(address, bpf_map_value_size),
+                    read_optional!(address, bpf_map_max_entries),
+                ],
+                read_optional!(address, bpf_map_name),
+            ),
+            structure::PERF_EVENT => {
+                let attr = address.wrapping_add(u64::from(offset!(perf_event_attr)));
+                let event = bytes.cast::<PerfEvent>();
+                (*event).kind = read(attr, uapi::PERF_TYPE);
+                (*event).reserved = 0;
+                (*event).config = read(attr, uapi::PERF_CONFIG);
+                (*event).probe_offset = read(attr, uapi::PERF_OFFSET);
+                let function: u64 = read(attr, uapi::PERF_FUNCTION);
+                let name = (&raw mut (*event).function).cast::<u8>();
+                name.write_volatile(0);
+                bpf_probe_read_user_str(name.cast(), 64, function as *const core::ffi::c_void);
+                size_of::<PerfEvent>() as u32
+            }
+            structure::MODULE | structure::LOAD_INFO => {
+                let to = bytes.cast::<Module>();
+                let (mut module, mut signature) = (address, 0);
+                let mut name = address.wrapping_add(u64::from(offset!(module_name)));
+                if kind == structure::LOAD_INFO {
+                    module = read_optional!(address, load_info_mod);
+                    name = read_optional!(address, load_info_name);
+                    if offset!(load_info_sig_ok) != ebpf_abi::field::MISSING {
+                        let ok: u8 = read_optional!(address, load_info_sig_ok);
+                        signature = u32::from(ok) + 1;
+                    }
+                }
+                (*to).taints = read_optional!(module, module_taints);
+                (*to).signature = signature;
+                (*to).reserved = 0;
+                let to_name = (&raw mut (*to).name).cast::<u8>();
+                to_name.write_volatile(0);
+                bpf_probe_read_kernel_str(to_name.cast(), 64, name as *const core::ffi::c_void);
+                size_of::<Module>() as u32
+            }
+            structure::SOCKADDR_UN => unix_address(address, slot, bytes),
+            _ => MISSING,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn object(bytes: *mut u8, words: [u32; 4], name: [u64; 2]) -> u32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut index = 0;
+        while index < 4 {
+            bytes.cast::<u32>().add(index).write_volatile(words[index]);
+            index += 1;
+        }
+        wide(name, bytes.add(16).cast());
+    }
+    size_of::<BpfObject>() as u32
+}
+
+/// Longest path of a Unix socket (unix(7)).
+const UNIX_PATH_MAX: u32 = 108;
+
+#[inline(always)]
+unsafe fn unix_address(address: u64, slot: *mut Slot, bytes: *mut u8) -> u32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let user = address as i64 >= 0;
+        let family: u16 = if user { user_read(address, 0) } else { read(address, 0) };
+        let first: u8 = if user { user_read(address, 2) } else { read(address, 2) };
+        (*slot).flags = u32::from(family);
+        let mut path = address.wrapping_add(2);
+        let mut to = bytes;
+        let mut room = UNIX_PATH_MAX + 1;
+        if first == 0 {
+            // An abstract one; its length is not known here, and it seldom has a zero byte within.
+            bytes.write_volatile(b'@');
+            to = bytes.add(1);
+            path = path.wrapping_add(1);
+            room = UNIX_PATH_MAX;
+        }
+        let from = path as *const core::ffi::c_void;
+        let len = if user {
+            bpf_probe_read_user_str(to.cast(), room, from)
+        } else {
+            bpf_probe_read_kernel_str(to.cast(), room, from)
+        };
+        if len <= 0 {
+            return MISSING;
+        }
+        let len = len as u32 - 1;
+        if first != 0 {
+            len
+        } else if len == 0 {
+            // No name at all.
+            0
+        } else {
+            len + 1
+        }
+    }
 }
 
 /// Makes the slot an empty flow, word by word: as a value it would become a call to `memset`.
@@ -106,6 +269,7 @@ unsafe fn sock(sock: u64, flow: *mut Flow) {
         (*flow).source_port = field!(sock, sock_num);
         let port: u16 = field!(sock, sock_dport);
         (*flow).destination_port = port.swap_bytes();
+        (*flow).ports = u16::from(family == AF_INET || family == AF_INET6);
         if family == AF_INET {
             mapped(field!(sock, sock_saddr), &raw mut (*flow).source);
             mapped(field!(sock, sock_daddr), &raw mut (*flow).destination);
@@ -165,6 +329,7 @@ unsafe fn packet(skb: u64, flow: *mut Flow) {
             let destination: u16 = read(behind, 2);
             (*flow).source_port = source.swap_bytes();
             (*flow).destination_port = destination.swap_bytes();
+            (*flow).ports = 1;
         }
     }
 }
@@ -191,12 +356,13 @@ unsafe fn socket_address(address: u64, flow: *mut Flow) -> bool {
             return family != 0;
         }
         (*flow).source_port = port.swap_bytes();
+        (*flow).ports = 1;
         true
     }
 }
 
 #[inline(always)]
-fn user_read<T: Plain>(base: u64, offset: u32) -> T {
+pub(super) fn user_read<T: Plain>(base: u64, offset: u32) -> T {
     let mut value = core::mem::MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes all bytes, zeroes on failure, and every bit pattern is a `T`.
     unsafe {

@@ -1,0 +1,71 @@
+//! Runtime functions that make one event of the entry of a function and its return.
+//!
+//! Both are told apart from other calls by an address that only this call has on the stack of its thread, so that a
+//! function may call itself.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use ebpf_abi::{
+    event::{HookEvent, hook_flag},
+    hook::SAVED,
+};
+
+use super::scratch;
+use crate::maps::{CALLS, Call, CallKey, RECORDS};
+
+#[inline(always)]
+fn key(hook: u32, key: u64) -> CallKey {
+    CallKey {
+        key,
+        hook,
+        tid: bpf_get_current_pid_tgid() as u32,
+    }
+}
+
+/// Keeps what the return needs to know of the entry: see [`runtime::KEEP`](ebpf_abi::hook::runtime::KEEP).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64) -> u32 {
+    let (Some(scratch), Some(record)) = (scratch(claimed), RECORDS.get_ptr_mut(claimed)) else {
+        return 0;
+    };
+    // SAFETY: a scratch and a record of this CPU, claimed by the caller.
+    unsafe {
+        let event = (&raw mut (*record).bytes).cast::<HookEvent>();
+        let call = Call {
+            since: (*event).header.ktime,
+            saved: (*scratch).saved,
+        };
+        if CALLS.insert(key(hook, address), call, 0).is_err() {
+            return 0;
+        }
+        (*event).flags = hook_flag::ENTRY;
+    }
+    1
+}
+
+/// Takes back what was kept: see [`runtime::RESUME`](ebpf_abi::hook::runtime::RESUME).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_resume(claimed: u32, hook: u32, address: u64) -> u64 {
+    let Some(scratch) = scratch(claimed) else { return 0 };
+    let key = key(hook, address);
+    let Some(call) = CALLS.get_ptr(&key) else { return 0 };
+    // SAFETY: a value of the map, which nobody else uses: the key is that of this call. Word by word, as a whole it would
+    // become a call to `memcpy`.
+    let since = unsafe {
+        let since = (*call).since;
+        (*scratch).since = since;
+        let mut index = 0;
+        while index < SAVED {
+            let word = (&raw const (*call).saved).cast::<u64>().add(index).read_volatile();
+            (&raw mut (*scratch).saved)
+                .cast::<u64>()
+                .add(index)
+                .write_volatile(word);
+            index += 1;
+        }
+        since
+    };
+    let _ = CALLS.remove(key);
+    since
+}

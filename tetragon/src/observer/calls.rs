@@ -1,0 +1,127 @@
+//! Functions that were entered and have not returned, where the event is complete only then.
+
+use std::collections::{HashMap, VecDeque};
+
+use ebpf_abi::event::HookEvent;
+use tetragon_api::v1::KprobeArgument;
+
+/// Calls that are remembered at most. As many as the kernel programs remember.
+const CALLS: usize = 8_192;
+
+/// Hook, thread, and when it was entered.
+type Key = (u32, u32, u64);
+
+/// The first half of an event.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Record of the entry.
+    pub(super) head: HookEvent,
+    /// Arguments that were read then.
+    pub(super) args: Vec<KprobeArgument>,
+    /// Data that was read then.
+    pub(super) data: Vec<KprobeArgument>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    open: HashMap<Key, Call>,
+    /// In the order in which they came, those that have returned among them.
+    order: VecDeque<Key>,
+    evicted: u64,
+}
+
+impl Calls {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// How many made way for later ones and were never reported.
+    pub(super) const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Remembers a call. When there are too many, the oldest is forgotten.
+    pub(super) fn begin(&mut self, call: Call) {
+        let key = (call.head.hook, call.head.tid, call.head.header.ktime);
+        self.open.insert(key, call);
+        self.order.push_back(key);
+        while self.open.len() > CALLS {
+            match self.order.pop_front() {
+                Some(oldest) => self.evicted += u64::from(self.open.remove(&oldest).is_some()),
+                None => return,
+            }
+        }
+        // Those that returned go from the front as soon as they get there; one that does not return keeps them waiting,
+        // but not for ever.
+        while self.order.len() > 4 * CALLS || self.order.front().is_some_and(|key| !self.open.contains_key(key)) {
+            if let Some(key) = self.order.pop_front()
+                && self.open.contains_key(&key)
+            {
+                self.order.push_back(key);
+            }
+        }
+    }
+
+    /// The call that `head` is the return of.
+    pub(super) fn end(&mut self, head: &HookEvent) -> Option<Call> {
+        self.open.remove(&(head.hook, head.tid, head.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(tid: u32, ktime: u64) -> HookEvent {
+        let mut head = HookEvent {
+            hook: 1,
+            tid,
+            ..HookEvent::default()
+        };
+        head.header.ktime = ktime;
+        head
+    }
+
+    fn call(tid: u32, ktime: u64) -> Call {
+        Call {
+            head: entry(tid, ktime),
+            args: vec![],
+            data: vec![],
+        }
+    }
+
+    fn exit(tid: u32, since: u64) -> HookEvent {
+        HookEvent {
+            since,
+            ..entry(tid, 99)
+        }
+    }
+
+    #[test]
+    fn a_return_finds_its_entry_once() {
+        let mut calls = Calls::default();
+        calls.begin(call(1, 10));
+        calls.begin(call(1, 20));
+        assert!(calls.end(&exit(2, 10)).is_none());
+        assert_eq!(calls.end(&exit(1, 20)).map(|call| call.head.header.ktime), Some(20));
+        assert!(calls.end(&exit(1, 20)).is_none());
+        assert_eq!(calls.len(), 1);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_returns() {
+        let mut calls = Calls::default();
+        calls.begin(call(0, 1));
+        for ktime in 0..10 * CALLS as u64 {
+            calls.begin(call(1, ktime));
+            calls.end(&exit(1, ktime));
+        }
+        assert!(calls.order.len() <= 4 * CALLS + 1);
+        assert!(calls.end(&exit(0, 1)).is_some());
+        for ktime in 0..=CALLS as u64 {
+            calls.begin(call(2, ktime));
+        }
+        assert_eq!((calls.len(), calls.evicted()), (CALLS, 1));
+    }
+}

@@ -1,0 +1,162 @@
+//! Events of policies.
+
+use std::sync::Arc;
+
+use ebpf_abi::event::{hook_flag, op};
+use tetragon_api::v1::{
+    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, get_events_response as events,
+};
+
+use super::{calls::Call, family::Family, pipeline::Pipeline};
+use crate::{event::hook, record, sensor::HookInfo, sink::Sink};
+
+/// What the return of a function adds to an event.
+#[derive(Debug)]
+struct Returned {
+    value: Option<KprobeArgument>,
+    action: KprobeAction,
+}
+
+impl Default for Returned {
+    fn default() -> Self {
+        Self {
+            value: None,
+            action: KprobeAction::Post,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Handles the record of a hook: an event, or half of one.
+    pub(super) fn hook(&mut self, record: &record::Hook<'_>, sink: &mut dyn Sink) {
+        let head = &record.head;
+        let Some(info) = self.hooks.get(head.hook).map(Arc::clone) else {
+            self.counters.hook_unknown.add(1);
+            return;
+        };
+        if head.flags & hook_flag::RETURN != 0 {
+            self.returned(record, &info, sink);
+            return;
+        }
+        let (mut args, mut data) = (Vec::with_capacity(info.args.len()), vec![]);
+        for value in record.args.values() {
+            let Some(known) = info.args.get(usize::from(value.head.kind)) else {
+                continue;
+            };
+            hook::argument(known, &value, if known.data { &mut data } else { &mut args });
+        }
+        let call = Call {
+            head: *head,
+            args,
+            data,
+        };
+        if head.flags & hook_flag::ENTRY != 0 {
+            self.calls.begin(call);
+        } else {
+            self.emit_hook(call, Returned::default(), &info, sink);
+        }
+    }
+
+    /// Handles the return of a function.
+    fn returned(&mut self, record: &record::Hook<'_>, info: &HookInfo, sink: &mut dyn Sink) {
+        let head = &record.head;
+        let Some(mut call) = self.calls.end(head) else {
+            // Its entry was lost, and counted then.
+            self.counters.hook_unpaired.add(1);
+            return;
+        };
+        if head.flags & hook_flag::DISCARD != 0 {
+            return;
+        }
+        let mut values = record.args.values();
+        let mut read = vec![];
+        if let Some(returns) = &info.returns
+            && let Some(value) = values.next()
+        {
+            hook::argument(returns, &value, &mut read);
+        }
+        for value in values {
+            let position = usize::from(value.head.kind);
+            let Some(known) = info.args.get(position) else { continue };
+            let mut late = vec![];
+            hook::argument(known, &value, &mut late);
+            let (list, before) = (&mut call.args, &info.args[..position]);
+            let at = before.iter().filter(|arg| !arg.data && !arg.at_return).count();
+            let at = at.min(list.len());
+            list.splice(at..at, late);
+        }
+        let returned = Returned {
+            value: read.pop(),
+            action: hook::action(head.action),
+        };
+        self.emit_hook(call, returned, info, sink);
+    }
+
+    /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the
+    /// event that made it known, so what is not known now never will be.
+    fn emit_hook(&mut self, call: Call, returned: Returned, info: &HookInfo, sink: &mut dyn Sink) {
+        let Call { head, args, data } = call;
+        let slot = self.cache.find(head.process);
+        let parent = slot.and_then(|slot| self.cache.parent(slot));
+        let process = slot.and_then(|slot| self.cache.lend(slot));
+        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
+        let leader = process.tid.replace(head.tid);
+        let mut family = parent.map(|parent| self.family(parent));
+        let parent = family.as_mut().map(Family::take_parent);
+        let action = hook::action(head.action).into();
+        let time = self.clock.timestamp(head.header.ktime);
+        let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
+        let event = match head.header.op {
+            op::LSM => events::Event::ProcessLsm(ProcessLsm {
+                process: Some(process),
+                parent,
+                function_name: info.name.clone(),
+                policy_name,
+                message,
+                args,
+                action,
+                tags,
+                ..ProcessLsm::default()
+            }),
+            op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
+                process: Some(process),
+                parent,
+                subsys: info.subsystem.clone(),
+                event: info.name.clone(),
+                args,
+                policy_name,
+                action,
+                message,
+                tags,
+                ..ProcessTracepoint::default()
+            }),
+            _ => events::Event::ProcessKprobe(ProcessKprobe {
+                process: Some(process),
+                parent,
+                function_name: info.name.clone(),
+                args,
+                data,
+                r#return: returned.value.map(Box::new),
+                action,
+                policy_name,
+                return_action: returned.action.into(),
+                message,
+                tags,
+                ..ProcessKprobe::default()
+            }),
+        };
+        let (process, parent) = match self.emit(event, time, sink) {
+            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
+            _ => return,
+        };
+        if let Some(family) = family {
+            family.give_back(&mut self.cache, parent, vec![]);
+        }
+        if let (Some(slot), Some(mut process)) = (slot, process) {
+            process.tid = leader;
+            self.cache.give_back(slot, process);
+        }
+    }
+}

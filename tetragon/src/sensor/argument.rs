@@ -1,0 +1,296 @@
+//! Arguments of hooks for code.
+
+use ebpf_abi::hook::{path_kind, pieces, structure};
+use ebpf_codegen::{Arg, Length, Read, Source};
+use policy::{
+    arg_type::ArgType,
+    kernel::Root,
+    model::{self, Target},
+};
+
+use super::{
+    kernel::{Field, Running},
+    lower::{PointKey, PointKind, Reason},
+    way,
+};
+
+/// What of a hook an argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// An argument or a piece of data; read at the entry unless it asks for the return.
+    Argument,
+    /// What a function returned.
+    Returned,
+}
+
+/// Where a value comes from, before its type is known.
+struct Origin {
+    source: Source,
+    /// The way from there to the value that the policy names.
+    way: Vec<i32>,
+    /// Whether an address there is one of user space, whatever it looks like.
+    user: bool,
+    /// The field of a tracepoint that it is.
+    field: Option<Field>,
+}
+
+/// The argument for code, and its type as far as the kernel knows better than the policy. Its number is given later.
+pub(super) fn argument(
+    hook: &model::Hook,
+    arg: &model::Arg,
+    point: &PointKey,
+    role: Role,
+    kernel: &Running<'_>,
+) -> Result<(Arg, ArgType), Reason> {
+    if arg.max_data {
+        return Err(Reason::NotYet("maxData".into()));
+    }
+    let mut origin = origin(arg, point, role)?;
+    let mut arg_type = arg.arg_type;
+    if let Some(field) = &origin.field
+        && arg_type == ArgType::String
+        && arg.size_index.is_some()
+        && field.is_pointer()
+    {
+        arg_type = ArgType::CharBuf;
+    }
+    if !arg.resolve.0.is_empty() {
+        let root = match (&arg.source, &arg.btf_type, &hook.target) {
+            (model::Source::CurrentTask, ..) => Root::CurrentTask,
+            (_, Some(name), _) => Root::Structure(name),
+            (_, None, _) if role == Role::Returned => Root::Return(&point.name),
+            (_, None, Target::Lsm { hook }) => Root::LsmHook(hook, arg.index),
+            (_, None, Target::Tracepoint { event, .. }) => Root::RawTracepoint(event, arg.index),
+            (..) => Root::Function(&point.name, arg.index),
+        };
+        let (ty, address) = kernel
+            .root(&root)
+            .ok_or_else(|| Reason::NotYet("resolve from what this argument is".into()))?;
+        let end = way::walk(kernel.types, ty, address, &arg.resolve).map_err(Reason::Kernel)?;
+        arg_type = end.arg_type.unwrap_or(arg_type);
+        origin.way = end.way;
+        origin.user = false;
+    }
+    let read = read(arg, arg_type, role, &mut origin, point, kernel)?;
+    Ok((
+        Arg {
+            source: origin.source,
+            way: origin.way,
+            read,
+            kind: 0,
+        },
+        arg_type,
+    ))
+}
+
+fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reason> {
+    let plain = |source, user| Origin {
+        source,
+        way: vec![],
+        user,
+        field: None,
+    };
+    Ok(match &arg.source {
+        _ if role == Role::Returned => plain(Source::Return, false),
+        model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
+        model::Source::Parameter => plain(Source::Parameter(arg.index as u8), point.kind.is_syscall()),
+        model::Source::CurrentTask => plain(Source::Task, false),
+        model::Source::Register(name) => {
+            let (offset, bytes) =
+                register(name).ok_or_else(|| Reason::Kernel(format!("there is no register {name}")))?;
+            plain(Source::Register { offset, bytes }, false)
+        }
+    })
+}
+
+/// A field of a tracepoint.
+fn field(index: u32, point: &PointKey) -> Result<Origin, Reason> {
+    let fields = super::kernel::fields(&point.group, &point.name).unwrap_or_default();
+    let Some(field) = fields.into_iter().nth(index as usize) else {
+        return Err(Reason::Kernel(format!("the tracepoint has no field {index}")));
+    };
+    if field.offset < 8 {
+        return Err(Reason::Kernel(format!(
+            "field {index} (`{}`) is one of those that programs cannot see",
+            field.name
+        )));
+    }
+    let offset = field.offset;
+    let (source, way) = if field.is_data_loc() {
+        (Source::DataLoc { offset }, vec![])
+    } else if field.is_array() || !matches!(field.size, 1 | 2 | 4 | 8) {
+        (Source::Record, vec![i32::from(offset)])
+    } else {
+        let bytes = field.size as u8;
+        (Source::Field { offset, bytes }, vec![])
+    };
+    Ok(Origin {
+        source,
+        way,
+        user: point.group == "syscalls",
+        field: Some(field),
+    })
+}
+
+/// Offset in `struct pt_regs` and width of a register of x86-64, also of a part of one.
+fn register(name: &str) -> Option<(i16, u8)> {
+    const LEGACY: [(&str, i16); 8] = [
+        ("a", 80),
+        ("b", 40),
+        ("c", 88),
+        ("d", 96),
+        ("si", 104),
+        ("di", 112),
+        ("bp", 32),
+        ("sp", 152),
+    ];
+    const NUMBERED: [(&str, i16); 8] = [
+        ("r8", 72),
+        ("r9", 64),
+        ("r10", 56),
+        ("r11", 48),
+        ("r12", 24),
+        ("r13", 16),
+        ("r14", 8),
+        ("r15", 0),
+    ];
+    for (stem, offset) in LEGACY {
+        let long = if stem.len() == 1 {
+            format!("{stem}x")
+        } else {
+            stem.to_owned()
+        };
+        let widths = [
+            (format!("r{long}"), 8),
+            (format!("e{long}"), 4),
+            (long, 2),
+            (format!("{stem}l"), 1),
+        ];
+        if let Some((_, bytes)) = widths.into_iter().find(|(spelling, _)| spelling == name) {
+            return Some((offset, bytes));
+        }
+    }
+    for (stem, offset) in NUMBERED {
+        let bytes = match name.strip_prefix(stem) {
+            Some("") => 8,
+            Some("d") => 4,
+            Some("w") => 2,
+            Some("b") => 1,
+            _ => continue,
+        };
+        return Some((offset, bytes));
+    }
+    match name {
+        "rip" => Some((128, 8)),
+        "eflags" | "rflags" => Some((144, 8)),
+        _ => None,
+    }
+}
+
+/// How a value of type `arg_type` is read; what has to be followed for that is added to its way.
+fn read(
+    arg: &model::Arg,
+    arg_type: ArgType,
+    role: Role,
+    origin: &mut Origin,
+    point: &PointKey,
+    kernel: &Running<'_>,
+) -> Result<Read, Reason> {
+    use ArgType as T;
+    let number = |bytes, signed| Ok(Read::Number { bytes, signed });
+    let user = origin.user;
+    let way = &mut origin.way;
+    match arg_type {
+        T::Int8 => number(1, true),
+        T::Uint8 => number(1, false),
+        T::Int16 => number(2, true),
+        T::Uint16 => number(2, false),
+        T::Int | T::Capability | T::BpfCmd => number(4, true),
+        T::Uint32 => number(4, false),
+        T::Int64 => number(8, true),
+        T::Uint64 | T::SizeT => number(8, false),
+        T::KernelCapT | T::CapInheritable | T::CapPermitted | T::CapEffective => {
+            // The value is a pointer to the set, unless the way ends at the set.
+            if way.is_empty() {
+                way.push(0);
+            }
+            number(8, false)
+        }
+        T::String | T::DataLoc => Ok(Read::Text { user }),
+        T::Filename => {
+            follow(way, member(kernel, "filename", "name")?, true);
+            Ok(Read::Text { user: false })
+        }
+        T::NetDevice => {
+            follow(way, member(kernel, "net_device", "name")?, false);
+            Ok(Read::Text { user: false })
+        }
+        T::ConstBuf => match &origin.field {
+            Some(field) => Ok(Read::Bytes {
+                len: Length::Fixed(u32::from(field.size)),
+                user: false,
+            }),
+            None => Err(Reason::Kernel("const_buf is for the fields of tracepoints".into())),
+        },
+        T::CharBuf => {
+            let len = match arg.size_index {
+                Some(size) if point.kind == PointKind::Tracepoint => field(size, point)?.source,
+                Some(size) => Source::Parameter(size as u8),
+                None if role == Role::Argument && arg.return_copy => Source::Return,
+                None => return Err(Reason::Kernel("char_buf needs sizeArgIndex".into())),
+            };
+            Ok(Read::Bytes {
+                len: Length::Word(len),
+                user,
+            })
+        }
+        T::CharIovec => {
+            let count = arg
+                .size_index
+                .ok_or_else(|| Reason::Kernel("char_iovec needs sizeArgIndex".into()))?;
+            Ok(Read::Pieces(
+                pieces::VECTOR,
+                Length::Word(Source::Parameter(count as u8)),
+            ))
+        }
+        T::IovIter => Ok(Read::Pieces(pieces::ITERATOR, Length::Fixed(0))),
+        T::Syscall64 => Ok(Read::Syscall),
+        T::Fd => Ok(Read::Path(path_kind::FD)),
+        T::File => Ok(Read::Path(path_kind::FILE)),
+        T::Path => Ok(Read::Path(path_kind::PATH)),
+        T::Dentry => Ok(Read::Path(path_kind::DENTRY)),
+        T::Kiocb => Ok(Read::Path(path_kind::KIOCB)),
+        T::LinuxBinprm => Ok(Read::Path(path_kind::BINPRM)),
+        T::Sock => Ok(Read::Structure(structure::SOCK)),
+        T::Socket => Ok(Read::Structure(structure::SOCKET)),
+        T::Skb => Ok(Read::Structure(structure::SKB)),
+        T::Sockaddr => Ok(Read::Structure(structure::SOCKADDR)),
+        T::Cred => Ok(Read::Structure(structure::CRED)),
+        T::UserNamespace => Ok(Read::Structure(structure::USER_NS)),
+        T::BpfAttr => Ok(Read::Structure(structure::BPF_ATTR)),
+        T::BpfProg => Ok(Read::Structure(structure::BPF_PROG)),
+        T::BpfMap => Ok(Read::Structure(structure::BPF_MAP)),
+        T::PerfEvent => Ok(Read::Structure(structure::PERF_EVENT)),
+        T::Module => Ok(Read::Structure(structure::MODULE)),
+        T::LoadInfo => Ok(Read::Structure(structure::LOAD_INFO)),
+        T::SockaddrUn => Ok(Read::Structure(structure::SOCKADDR_UN)),
+        T::Auto | T::Nop => Err(Reason::Kernel("its type is not known".into())),
+    }
+}
+
+/// Goes on to a member of the structure that the way leads to; with `pointer`, to what the member points to.
+fn follow(way: &mut Vec<i32>, offset: i32, pointer: bool) {
+    // The way ends at the structure: its last offset is not followed.
+    let last = way.pop().unwrap_or(0);
+    way.push(last + offset);
+    if pointer {
+        way.push(0);
+    }
+}
+
+fn member(kernel: &Running<'_>, structure: &str, member: &str) -> Result<i32, Reason> {
+    let lacks = || Reason::Kernel(format!("the kernel has no {structure}.{member}"));
+    let ty = kernel.types.structure(structure).ok_or_else(lacks)?;
+    let found = kernel.types.member(ty, member).ok_or_else(lacks)?;
+    i32::try_from(found.byte_offset()).map_err(|_| lacks())
+}
