@@ -39,6 +39,11 @@ pub struct Hook {
     pub args: Vec<Arg>,
     /// The first that matches decides. None: everything matches, and is reported.
     pub selectors: Vec<Selector>,
+    /// Which of the [`counters`](ebpf_abi::hook::counters) tells how often the first selector matched; those of the others
+    /// follow. None: nothing is counted.
+    pub counters: Option<u32>,
+    /// Whether actions that change what processes do are left out, and still reported.
+    pub monitor: bool,
 }
 
 /// An argument.

@@ -44,6 +44,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
             filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
             actions: vec![Action::Signal(9)],
         }],
+        ..Hook::default()
     };
     expect![[r"
         0: r6 = r1
@@ -220,11 +221,15 @@ fn any_point() -> impl Strategy<Value = Point> {
         any::<u32>(),
         prop::collection::vec(arg(), 0..5),
         prop::collection::vec(selector(), 0..4),
+        prop::option::of(0_u32..40_000),
+        any::<bool>(),
     );
-    let hook = hook.prop_map(|(number, args, selectors)| Hook {
+    let hook = hook.prop_map(|(number, args, selectors, counters, monitor)| Hook {
         number,
         args,
         selectors,
+        counters,
+        monitor,
     });
     let contexts = vec![
         Context::Registers,

@@ -218,6 +218,7 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
             number: 0,
             args,
             selectors,
+            ..Hook::default()
         },
         point,
     })

@@ -48,6 +48,7 @@ pub(super) fn memory(address: u64) -> Option<u64> {
 /// What the code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
+    Count(u64),
     Signal(u64),
     Override(u64),
     Begin(u64, u64, u64),
@@ -224,6 +225,7 @@ impl Machine<'_> {
             Some(runtime::STRING) => self.fill(r2, self.world.string(r3))?,
             Some(runtime::PATH | runtime::STRUCTURE) => self.fill(r2, self.world.string(r4))?,
             Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
+            Some(runtime::COUNT) => self.note(Done::Count(r1)),
             Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),

@@ -4,6 +4,7 @@
 //! puts in place of the function below when it loads the program for a hook. Policy code calls the functions of
 //! [`read`] and [`record`].
 
+mod count;
 mod entry;
 mod fact;
 mod read;
