@@ -14,7 +14,7 @@ use policy::{
 use super::{
     Error,
     filter::{self, NotYet},
-    kernel::Running,
+    running::Running,
     table::{ArgInfo, HookInfo},
     way,
 };

@@ -17,12 +17,13 @@
 mod error;
 mod files;
 mod filter;
-mod kernel;
 mod lower;
 mod point;
+mod running;
 mod sensors;
 mod table;
-mod way;
+
+use policy_btf::way;
 
 pub use error::Error;
 pub use files::Files;

@@ -6,8 +6,8 @@ use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach}
 
 use super::{
     Error,
-    kernel::Running,
     lower::{PointKey, PointKind},
+    running::Running,
 };
 
 /// A hook point that policies want something of.

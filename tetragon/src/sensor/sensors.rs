@@ -9,9 +9,9 @@ use policy::{diagnostic::Severity, limits::Limits, model::Policy, yaml::Budget};
 
 use super::{
     Error, Table,
-    kernel::Running,
     lower::{self, PointKey, Wanted},
     point::Attached,
+    running::{Running, Symbols},
 };
 use crate::observer::{kernel_object, kernel_types};
 
@@ -84,7 +84,11 @@ impl Sensors {
     pub fn add(&mut self, text: &str, domain: &str) -> Result<Vec<String>, Error> {
         let Workshop { types, loaded } = self.workshop()?;
         let types = Btf::parse(&types).map_err(|error| Error::Invalid(vec![error.to_string()]))?;
-        let kernel = Running { types: &types };
+        let symbols = Symbols::default();
+        let kernel = Running {
+            types: &types,
+            symbols: &|name| symbols.has(name),
+        };
         let (policies, problems) = policy::resolve::load(text, Budget::default(), &Limits::default(), &kernel);
         let (errors, warnings): (Vec<_>, Vec<_>) =
             problems.iter().partition(|problem| problem.severity == Severity::Error);

@@ -1,4 +1,6 @@
-//! The running kernel, asked for what policies name.
+//! A kernel, asked for what policies name.
+
+use std::fmt;
 
 use btf::{Btf, TypeId};
 use policy::{
@@ -8,12 +10,21 @@ use policy::{
     suggest,
 };
 
-use super::way;
+use crate::way;
 
-/// The running kernel, by its type information.
-#[derive(Debug)]
-pub(super) struct Running<'a> {
-    pub(super) types: &'a Btf<'a>,
+/// A kernel, by its type information.
+#[derive(Clone, Copy)]
+pub struct TypedKernel<'a> {
+    /// The types.
+    pub types: &'a Btf<'a>,
+    /// Whether there is a function of this name that can be probed although the types do not know it.
+    pub symbols: &'a dyn Fn(&str) -> bool,
+}
+
+impl fmt::Debug for TypedKernel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypedKernel").finish_non_exhaustive()
+    }
 }
 
 /// Prefix of the functions behind LSM hooks.
@@ -22,16 +33,16 @@ const LSM: &str = "bpf_lsm_";
 /// Prefix of the types of raw tracepoints; their first parameter is the program's own.
 const TRACEPOINT: &str = "btf_trace_";
 
-impl Running<'_> {
+impl TypedKernel<'_> {
     /// Number of parameters of function `name`.
-    pub(super) fn parameters(&self, name: &str) -> Option<u32> {
+    pub fn parameters(&self, name: &str) -> Option<u32> {
         let function = self.types.function(name)?;
         Some(self.types.params(function.proto).count() as u32)
     }
 
     /// Whether there is a function `name` that a breakpoint can be set in.
-    pub(super) fn is_function(&self, name: &str) -> bool {
-        self.types.function(name).is_some() || in_kallsyms(name)
+    pub fn is_function(&self, name: &str) -> bool {
+        self.types.function(name).is_some() || (self.symbols)(name)
     }
 
     /// Type of parameter `index` of function `name`.
@@ -53,7 +64,7 @@ impl Running<'_> {
     }
 
     /// Type of what a way begins at, and whether the value is the address of it rather than a pointer.
-    pub(super) fn root(&self, root: &Root<'_>) -> Option<(TypeId, bool)> {
+    pub fn root(&self, root: &Root<'_>) -> Option<(TypeId, bool)> {
         match *root {
             Root::Function(name, index) => Some((self.parameter(name, index)?, false)),
             Root::LsmHook(name, index) => Some((self.parameter(&format!("{LSM}{name}"), index)?, false)),
@@ -82,28 +93,14 @@ impl Running<'_> {
     }
 }
 
-/// Whether a function can be probed although the types do not know it.
-fn in_kallsyms(name: &str) -> bool {
-    use std::io::BufRead as _;
-    let Ok(file) = std::fs::File::open("/proc/kallsyms") else {
-        return false;
-    };
-    let mut lines = std::io::BufReader::new(file).lines().map_while(Result::ok);
-    lines.any(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let kind = words.nth(1);
-        matches!(kind, Some("t" | "T" | "w" | "W")) && words.next() == Some(name)
-    })
-}
-
-impl Kernel for Running<'_> {
+impl Kernel for TypedKernel<'_> {
     fn function(&self, name: &str) -> Answer<Prototype> {
         if let Some(parameters) = self.parameters(name) {
             return Answer::Known(Prototype {
                 parameters: Some(parameters),
             });
         }
-        if in_kallsyms(name) {
+        if (self.symbols)(name) {
             return Answer::Known(Prototype { parameters: None });
         }
         self.missing("function", name, "")
