@@ -214,6 +214,7 @@ fn serve(options: server::Options, hub: &Arc<Hub>, sensors: &Arc<OnceLock<Mutex<
     let server::Options {
         addresses,
         queue,
+        deprecated,
         captured,
     } = options;
     let listeners = addresses.iter().map(Listener::open).collect::<Result<Vec<_>, _>>()?;
@@ -226,6 +227,7 @@ fn serve(options: server::Options, hub: &Arc<Hub>, sensors: &Arc<OnceLock<Mutex<
     let routes = Routes::to(Api {
         hub: Arc::clone(hub),
         queue,
+        deprecated,
         captured: Arc::new(captured),
         sensors: Arc::clone(sensors),
     });

@@ -139,6 +139,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         event_queue_size,
         health_server_address,
         health_server_interval: _,
+        enable_deprecated_tracingpolicy_grpc,
     } = server;
     let address = Address::parse(&server_address)
         .map_err(|reason| sources.error("server-address", format!("{server_address:?}: {reason}")))?;
@@ -157,6 +158,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         server: server::Options {
             addresses,
             queue: event_queue_size as usize,
+            deprecated: enable_deprecated_tracingpolicy_grpc,
             captured,
         },
         health,

@@ -116,6 +116,7 @@ fn defaults() {
                     ),
                 ],
                 queue: 10000,
+                deprecated: false,
                 captured: Captured {
                     process_cred: false,
                     ancestors: [],

@@ -1,5 +1,7 @@
 //! From a policy to hooks at hook points.
 
+use std::fmt;
+
 use ebpf_abi::{
     event::op,
     hook::{path_kind, structure},
@@ -25,6 +27,12 @@ pub(super) struct PointKey {
     pub(super) kind: PointKind,
     /// Function, LSM hook or tracepoint.
     pub(super) name: String,
+}
+
+impl fmt::Display for PointKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.name(), self.name)
+    }
 }
 
 /// How the kernel calls programs there.
@@ -80,6 +88,10 @@ pub(super) struct Wanted {
     /// Its number is given later.
     pub(super) hook: Hook,
     pub(super) info: HookInfo,
+    /// Position of the hook in its section of the policy.
+    pub(super) position: usize,
+    /// Names of its selectors, empty for none.
+    pub(super) labels: Vec<String>,
 }
 
 /// Everything that `policy` wants.
@@ -221,6 +233,12 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
             ..Hook::default()
         },
         point,
+        position: hook.position,
+        labels: hook
+            .selectors
+            .iter()
+            .map(|selector| selector.label.clone().unwrap_or_default())
+            .collect(),
     })
 }
 

@@ -24,13 +24,7 @@ pub(super) struct Attached {
 
 impl Attached {
     /// Loads the program for `hooks` and attaches it.
-    pub(super) fn attach(
-        key: &PointKey,
-        hooks: Vec<Hook>,
-        loaded: &Loaded,
-        kernel: &Running<'_>,
-    ) -> Result<Self, Error> {
-        let kind = program_kind(key, kernel)?;
+    pub(super) fn attach(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Self, Error> {
         let program = load(key, kind, hooks, loaded)?;
         let dispatcher = Dispatcher::new(&key.name, kind)?;
         // Before it is attached: the first hit finds a program.
@@ -90,7 +84,8 @@ fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) ->
     Ok(program)
 }
 
-fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Error> {
+/// What programs at a hook point are loaded as.
+pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Error> {
     let btf_id = |name: &str| {
         let function = kernel.types.function(name).ok_or_else(|| Error::Hook {
             policy: String::new(),

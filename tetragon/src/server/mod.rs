@@ -31,6 +31,8 @@ pub struct Options {
     pub addresses: Vec<Address>,
     /// Events that wait for one client at most.
     pub queue: usize,
+    /// Whether calls that are deprecated in favour of `ConfigureTracingPolicy` are answered.
+    pub deprecated: bool,
     /// What events hold that filters may ask for.
     pub captured: Captured,
 }
