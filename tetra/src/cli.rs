@@ -33,7 +33,7 @@ pub enum Command {
     Getevents(Box<getevents::args::Arguments>),
     /// Print whether the agent is running; fails when it cannot be reached
     Status,
-    /// Add, delete and list policies
+    /// Add, delete, change, list, check and generate policies
     #[command(subcommand, alias = "tp")]
     Tracingpolicy(tracingpolicy::Command),
     /// Print the version of tetra, and of the agent

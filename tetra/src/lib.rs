@@ -4,12 +4,12 @@
 //! | --- | --- | --- |
 //! | `getevents` | [`getevents`] | unless events come from standard input |
 //! | `status` | [`status`] | yes |
-//! | `tracingpolicy` | [`tracingpolicy`] | yes |
+//! | `tracingpolicy` | [`tracingpolicy`] | to change and to list |
 //! | `version` | [`version`] | with `--server` |
 //! | `completion` | [`cli`] | no |
 //!
-//! Results go to standard output, everything else to standard error. Errors are one line, `Error: …`, and the exit code
-//! is then 1. When the reader of standard output goes away, `tetra` ends quietly.
+//! Results go to standard output, everything else to standard error. Errors begin with `Error: …`, and the exit
+//! code is then 1; what is wrong with a policy takes a line each. When the reader of standard output goes away, `tetra` ends quietly.
 //!
 //! Whatever comes from events, files or the agent is made printable before it reaches a terminal (see [`compact`]).
 
@@ -88,5 +88,11 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn complain(message: &str) {
     // Without standard error there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "Error: {}", compact::escape(message));
+    let _ = writeln!(std::io::stderr(), "Error: {}", escaped(message));
+}
+
+/// A message, its lines made printable.
+fn escaped(message: &str) -> String {
+    let lines = message.lines().map(compact::escape);
+    lines.collect::<Vec<_>>().join("\n")
 }
