@@ -3,6 +3,8 @@
 //! | command | module | talks to the agent |
 //! | --- | --- | --- |
 //! | `getevents` | [`getevents`] | unless events come from standard input |
+//! | `info` | [`info`] | yes |
+//! | `probe` | [`probe`] | no |
 //! | `status` | [`status`] | yes |
 //! | `tracingpolicy` | [`tracingpolicy`] | to change and to list |
 //! | `version` | [`version`] | with `--server` |
@@ -20,7 +22,9 @@ pub mod compact;
 pub mod connection;
 pub mod duration;
 pub mod getevents;
+pub mod info;
 pub mod list;
+pub mod probe;
 pub mod retry;
 pub mod status;
 pub mod tracingpolicy;
@@ -55,6 +59,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = match command {
         Command::Getevents(arguments) => getevents::run(&connection, &arguments),
+        Command::Info => info::run(&connection),
+        Command::Probe { command } => probe::run(command),
         Command::Status => status::run(&connection),
         Command::Tracingpolicy(command) => tracingpolicy::run(&connection, command),
         Command::Version(arguments) => version::run(&connection, arguments),
@@ -89,6 +95,12 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn complain(message: &str) {
     // Without standard error there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "Error: {}", escaped(message));
+}
+
+/// Says something that does not keep a command from its work.
+fn warn(message: &str) {
+    // As above.
+    let _ = writeln!(std::io::stderr(), "Warning: {}", escaped(message));
 }
 
 /// A message, its lines made printable.

@@ -13,7 +13,7 @@ use tetragon_api::v1::fine_guidance_sensors_server::FineGuidanceSensors;
 use tetragon_api::v1::*;
 use tonic::{Request, Response, Status};
 
-use super::{Events, Hub};
+use super::{Events, Hub, Info};
 use crate::sensor::{self, Id, Sensors};
 use policy::model::Mode;
 
@@ -28,6 +28,8 @@ pub struct Api {
     pub captured: Arc<Captured>,
     /// Whether calls that are deprecated in favour of `ConfigureTracingPolicy` are answered.
     pub deprecated: bool,
+    /// What it tells about itself.
+    pub info: Arc<Info>,
     /// The policies; not there yet while the agent starts.
     pub sensors: Arc<OnceLock<Mutex<Sensors>>>,
 }
@@ -256,7 +258,11 @@ impl FineGuidanceSensors for Api {
     }
 
     async fn get_info(&self, _: Request<GetInfoRequest>) -> Answer<GetInfoResponse> {
-        not_yet("GetInfo")
+        let info = Arc::clone(&self.info);
+        match tokio::task::spawn_blocking(move || info.answer()).await {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(error) => Err(Status::internal(error.to_string())),
+        }
     }
 
     async fn runtime_hook(&self, _: Request<RuntimeHookRequest>) -> Answer<RuntimeHookResponse> {

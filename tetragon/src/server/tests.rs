@@ -37,6 +37,7 @@ impl Agent {
             hub: Arc::clone(&hub),
             queue,
             deprecated: false,
+            info: Arc::default(),
             captured: Arc::new(Captured::default()),
         });
         let listener = Listener::open(&Address::Unix(socket(&directory))).unwrap();
@@ -195,11 +196,12 @@ async fn answers() {
         (status.code(), status.message()),
         (Code::Unavailable, "the agent is starting")
     );
-    let status = client.get_info(GetInfoRequest::default()).await.unwrap_err();
+    let info = client.get_info(GetInfoRequest::default()).await.unwrap().into_inner();
     assert_eq!(
-        (status.code(), status.message()),
-        (Code::Unimplemented, "GetInfo is not supported yet")
+        (info.name.as_str(), info.version.as_str()),
+        ("tetragon", crate::VERSION)
     );
+    assert_eq!(info.probes[0].name, "override_return");
     #[allow(deprecated, reason = "old clients still call it")]
     let status = client.list_sensors(ListSensorsRequest {}).await.unwrap_err();
     assert_eq!(
@@ -277,6 +279,7 @@ async fn tcp() {
         hub: Arc::default(),
         queue: 1,
         deprecated: false,
+        info: Arc::default(),
         captured: Arc::default(),
     });
     let serving = Serving::start(&routes, vec![Listener::Tcp(socket)]);
