@@ -221,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn every_line_of_the_tables_is_understood() {
+        let lines = [
+            include_str!("syscalls/x64.txt"),
+            include_str!("syscalls/i386.txt"),
+            include_str!("syscalls/arm64.txt"),
+            include_str!("syscalls/arm32.txt"),
+        ];
+        for (abi, text) in Abi::ALL.iter().zip(lines) {
+            assert_eq!(abi.syscalls().count(), text.lines().count(), "{abi}");
+        }
+    }
+
+    #[test]
     fn ids_and_symbols() {
         let of = |text| Syscall::parse(text).unwrap();
         assert_eq!(of("i386/sys_dup").id(), 0x8000_0029);

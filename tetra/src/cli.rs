@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::connection::Connection;
-use crate::{getevents, tracingpolicy, version};
+use crate::{getevents, probe, tracingpolicy, version};
 
 /// Observe the security events of a Tetragon agent.
 #[derive(Debug, Parser)]
@@ -31,9 +31,17 @@ pub enum Command {
     /// Print events of the agent, or of standard input when that is a pipe or a file
     #[command(long_about = getevents::args::ABOUT, after_help = getevents::args::EXAMPLES)]
     Getevents(Box<getevents::args::Arguments>),
+    /// Print what the agent tells about itself: version, configuration, features of the kernel
+    Info,
+    /// Print what this kernel can do
+    Probe {
+        /// What to print instead.
+        #[command(subcommand)]
+        command: Option<probe::Command>,
+    },
     /// Print whether the agent is running; fails when it cannot be reached
     Status,
-    /// Add, delete and list policies
+    /// Add, delete, change, list, check and generate policies
     #[command(subcommand, alias = "tp")]
     Tracingpolicy(tracingpolicy::Command),
     /// Print the version of tetra, and of the agent

@@ -3,13 +3,15 @@
 //! | command | module | talks to the agent |
 //! | --- | --- | --- |
 //! | `getevents` | [`getevents`] | unless events come from standard input |
+//! | `info` | [`info`] | yes |
+//! | `probe` | [`probe`] | no |
 //! | `status` | [`status`] | yes |
-//! | `tracingpolicy` | [`tracingpolicy`] | yes |
+//! | `tracingpolicy` | [`tracingpolicy`] | to change and to list |
 //! | `version` | [`version`] | with `--server` |
 //! | `completion` | [`cli`] | no |
 //!
-//! Results go to standard output, everything else to standard error. Errors are one line, `Error: …`, and the exit code
-//! is then 1. When the reader of standard output goes away, `tetra` ends quietly.
+//! Results go to standard output, everything else to standard error. Errors begin with `Error: …`, and the exit
+//! code is then 1; what is wrong with a policy takes a line each. When the reader of standard output goes away, `tetra` ends quietly.
 //!
 //! Whatever comes from events, files or the agent is made printable before it reaches a terminal (see [`compact`]).
 
@@ -20,7 +22,9 @@ pub mod compact;
 pub mod connection;
 pub mod duration;
 pub mod getevents;
+pub mod info;
 pub mod list;
+pub mod probe;
 pub mod retry;
 pub mod status;
 pub mod tracingpolicy;
@@ -55,6 +59,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = match command {
         Command::Getevents(arguments) => getevents::run(&connection, &arguments),
+        Command::Info => info::run(&connection),
+        Command::Probe { command } => probe::run(command),
         Command::Status => status::run(&connection),
         Command::Tracingpolicy(command) => tracingpolicy::run(&connection, command),
         Command::Version(arguments) => version::run(&connection, arguments),
@@ -88,5 +94,17 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn complain(message: &str) {
     // Without standard error there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "Error: {}", compact::escape(message));
+    let _ = writeln!(std::io::stderr(), "Error: {}", escaped(message));
+}
+
+/// Says something that does not keep a command from its work.
+fn warn(message: &str) {
+    // As above.
+    let _ = writeln!(std::io::stderr(), "Warning: {}", escaped(message));
+}
+
+/// A message, its lines made printable.
+fn escaped(message: &str) -> String {
+    let lines = message.lines().map(compact::escape);
+    lines.collect::<Vec<_>>().join("\n")
 }

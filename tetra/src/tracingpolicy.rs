@@ -1,26 +1,30 @@
-//! `tetra tracingpolicy`: policies of the agent.
+//! `tetra tracingpolicy`: policies.
 //!
-//! | command | what it does |
-//! | --- | --- |
-//! | `add FILE` | loads the policies of a file |
-//! | `delete NAME` | unloads one |
-//! | `list` | shows them, as a table or as JSON |
+//! | command | what it does | talks to the agent |
+//! | --- | --- | --- |
+//! | `add FILE` | loads the policies of a file | yes |
+//! | `delete NAME` | unloads one | yes |
+//! | `enable NAME`, `disable NAME` | brings a policy back, or leaves it out | yes |
+//! | `set-mode NAME MODE` | lets a policy enforce, or only report what it would have done | yes |
+//! | `list` | shows them, as a table or as JSON | yes |
+//! | `domains` | shows where they came from | yes |
+//! | `check FILE…` | finds what is wrong with files, for one kernel or for any | no |
+//! | `modify FILE` | prints the policies of a file with another mode | no |
+//! | `generate …` | prints a policy to begin with | no |
 
+mod calls;
+mod check;
+mod file;
+mod generate;
+mod modify;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::{Subcommand, ValueEnum};
-use tetragon_api::json;
-use tetragon_api::v1::{AddTracingPolicyRequest, DeleteTracingPolicyRequest, ListTracingPoliciesRequest};
+use clap::{Args, Subcommand, ValueEnum};
 
-use crate::compact::escape;
 use crate::connection::Connection;
 use crate::getevents::output;
-
-/// Largest file that is sent, in bytes.
-const SIZE: u64 = 16 << 20;
 
 /// What to do with policies.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,22 +33,29 @@ pub enum Command {
     Add {
         /// The file
         file: PathBuf,
+        /// Mode of the policies, instead of what the file says
+        #[arg(short, long, value_enum)]
+        mode: Option<Mode>,
         /// Where the policy comes from, which is part of its identity [default: grpc]
         #[arg(long, default_value = "", hide_default_value = true)]
         domain: String,
     },
     /// Unload a policy
-    Delete {
-        /// Its name
-        name: String,
-        /// Namespace of the policy
-        #[arg(short, long, default_value = "", hide_default_value = true)]
-        namespace: String,
-        /// Where the policy came from [default: grpc]
-        #[arg(long, default_value = "", hide_default_value = true)]
-        domain: String,
+    Delete(Which),
+    /// Let a policy that is disabled work again
+    Enable(Which),
+    /// Let a policy do nothing, but keep it
+    Disable(Which),
+    /// Let a policy enforce, or only report what it would have done
+    SetMode {
+        /// The policy.
+        #[command(flatten)]
+        which: Which,
+        /// The mode
+        #[arg(value_enum)]
+        mode: Mode,
     },
-    /// Show the policies that are loaded
+    /// Show the policies that were added
     List {
         /// Form of the list
         #[arg(short, long, value_enum, default_value_t = Format::Text)]
@@ -53,6 +64,71 @@ pub enum Command {
         #[arg(long, default_value = "", hide_default_value = true)]
         domain: String,
     },
+    /// Show where policies came from
+    Domains {
+        /// Form of the list
+        #[arg(short, long, value_enum, default_value_t = Format::Text)]
+        output: Format,
+    },
+    /// Find what is wrong with policies, without an agent
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Type information (BTF) of the kernel that they are for, such as its /sys/kernel/btf/vmlinux: what they name must
+        /// be there
+        #[arg(long, value_name = "FILE")]
+        btf: Option<PathBuf>,
+    },
+    /// Print the policies of a file with another mode
+    Modify {
+        /// The file
+        file: PathBuf,
+        /// The mode
+        #[arg(short, long, value_enum)]
+        mode: Mode,
+    },
+    /// Print a policy to begin with
+    Generate {
+        /// What it observes.
+        #[command(subcommand)]
+        what: generate::What,
+        /// Only what this executable does
+        #[arg(short, long, global = true, value_name = "PATH")]
+        match_binary: Option<String>,
+    },
+}
+
+/// Which policy.
+#[derive(Clone, Debug, Args)]
+pub struct Which {
+    /// Its name
+    pub name: String,
+    /// Namespace of the policy
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    pub namespace: String,
+    /// Where the policy came from [default: grpc]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub domain: String,
+}
+
+/// Whether a policy acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Send signals and override calls
+    Enforce,
+    /// Only report what would have been done
+    Monitor,
+}
+
+impl Mode {
+    /// As it is written in policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Monitor => "monitor",
+        }
+    }
 }
 
 /// Forms of a list.
@@ -67,65 +143,17 @@ pub enum Format {
 /// Does what `command` says.
 pub fn run(connection: &Connection, command: Command) -> anyhow::Result<()> {
     let printed = match command {
-        Command::Add { file, domain } => add(connection, &file, &domain)?,
-        Command::Delete {
-            name,
-            namespace,
-            domain,
-        } => delete(
-            connection,
-            &DeleteTracingPolicyRequest {
-                name,
-                namespace,
-                domain,
-            },
-        )?,
-        Command::List { output, domain } => list(connection, output, domain)?,
+        Command::Add { file, mode, domain } => calls::add(connection, &file, mode, domain)?,
+        Command::Delete(which) => calls::delete(connection, which)?,
+        Command::Enable(which) => calls::enable(connection, which, true)?,
+        Command::Disable(which) => calls::enable(connection, which, false)?,
+        Command::SetMode { which, mode } => calls::set_mode(connection, which, mode)?,
+        Command::List { output, domain } => calls::list(connection, output, domain)?,
+        Command::Domains { output } => calls::domains(connection, output)?,
+        Command::Check { files, btf } => return check::run(&files, btf.as_deref()),
+        Command::Modify { file, mode } => modify::with_mode(&file, mode)?,
+        Command::Generate { what, match_binary } => generate::policy(&what, match_binary.as_deref())?,
     };
     output::print(printed.as_bytes())?;
     Ok(())
-}
-
-fn add(connection: &Connection, file: &Path, domain: &str) -> anyhow::Result<String> {
-    let name = file.display().to_string();
-    let kind = std::fs::metadata(file).with_context(|| format!("read {name}"))?;
-    anyhow::ensure!(
-        kind.len() <= SIZE,
-        "{name}: more than 16 MiB, that is no policy: give a smaller file"
-    );
-    let yaml = std::fs::read_to_string(file).with_context(|| format!("read {name}"))?;
-    let request = AddTracingPolicyRequest {
-        yaml,
-        domain: domain.to_owned(),
-    };
-    let call = connection.call("add the policy", async |mut client| {
-        client.add_tracing_policy(request.clone()).await
-    });
-    output::runtime()?.block_on(call)?;
-    Ok(format!("tracing policy \"{}\" added\n", escape(&name)))
-}
-
-fn delete(connection: &Connection, request: &DeleteTracingPolicyRequest) -> anyhow::Result<String> {
-    let call = connection.call("delete the policy", async |mut client| {
-        client.delete_tracing_policy(request.clone()).await
-    });
-    output::runtime()?.block_on(call)?;
-    Ok(format!("tracing policy \"{}\" deleted\n", escape(&request.name)))
-}
-
-fn list(connection: &Connection, format: Format, domain: String) -> anyhow::Result<String> {
-    let request = ListTracingPoliciesRequest { domain };
-    let call = connection.call("list the policies", async |mut client| {
-        client.list_tracing_policies(request.clone()).await
-    });
-    let answer = output::runtime()?.block_on(call)?;
-    Ok(match format {
-        Format::Text => table::text(&answer.policies),
-        Format::Json => {
-            let mut line = Vec::new();
-            json::write(&answer, &mut line);
-            line.push(b'\n');
-            String::from_utf8_lossy(&line).into_owned()
-        }
-    })
 }

@@ -88,6 +88,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         policies,
         config_dir,
         unknown,
+        settings,
     } = config;
     tracing::info!(version = crate::VERSION, pid = std::process::id(), "Starting tetragon");
     if let Some(directory) = &config_dir {
@@ -133,7 +134,12 @@ fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let sensors = Arc::<OnceLock<Mutex<Sensors>>>::default();
-        let serving = serve(server, &hub, &sensors)?;
+        let about = server::Info {
+            settings,
+            source: source.clone(),
+            ..server::Info::default()
+        };
+        let serving = serve(server, &hub, about, &sensors)?;
         let health = health.as_ref().and_then(Health::start);
         let mut observing = Observing::start(observer, outputs)?;
         let mut received = None;
@@ -210,10 +216,16 @@ fn account(exported: Option<&export::Counters>, hub: &Hub) {
 }
 
 /// Opens the sockets and serves the API on them.
-fn serve(options: server::Options, hub: &Arc<Hub>, sensors: &Arc<OnceLock<Mutex<Sensors>>>) -> anyhow::Result<Serving> {
+fn serve(
+    options: server::Options,
+    hub: &Arc<Hub>,
+    info: server::Info,
+    sensors: &Arc<OnceLock<Mutex<Sensors>>>,
+) -> anyhow::Result<Serving> {
     let server::Options {
         addresses,
         queue,
+        deprecated,
         captured,
     } = options;
     let listeners = addresses.iter().map(Listener::open).collect::<Result<Vec<_>, _>>()?;
@@ -226,7 +238,9 @@ fn serve(options: server::Options, hub: &Arc<Hub>, sensors: &Arc<OnceLock<Mutex<
     let routes = Routes::to(Api {
         hub: Arc::clone(hub),
         queue,
+        deprecated,
         captured: Arc::new(captured),
+        info: Arc::new(info),
         sensors: Arc::clone(sensors),
     });
     Ok(Serving::start(&routes, listeners))

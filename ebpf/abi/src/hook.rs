@@ -66,6 +66,17 @@ pub struct Slot {
     pub bytes: [u8; SLOT_LEN + 256],
 }
 
+/// The map that holds what policies did: how often each selector matched.
+///
+/// One for all policies; whoever loads them hands the counters out. Not per CPU: a policy then costs the same on every
+/// machine, and a selector that matches does much more than count.
+pub mod counters {
+    /// Its name.
+    pub const MAP: &str = "tg_policy_counters";
+    /// Number of counters, 8 bytes each.
+    pub const COUNT: u32 = 32_768;
+}
+
 /// Bits of [`Slot::flags`].
 pub mod path_flag {
     /// The path has more components than the walk takes.
@@ -158,6 +169,9 @@ pub mod runtime {
 
     /// `(what) -> value`: a [`fact`](super::fact) about the current process.
     pub const FACT: &str = "hook_fact";
+
+    /// `(counter) -> 1`: adds one to one of the [`counters`](super::counters).
+    pub const COUNT: &str = "hook_count";
 
     /// `(scratch, op, hook, word) -> 1`: begins a record of hook number `hook`; `op` is `flags << 8 | type`, with
     /// [`hook_flag`](crate::event::hook_flag), `word` is `selector << 16 | action`. 0 when there is no memory for it.

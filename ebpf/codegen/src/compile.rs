@@ -104,6 +104,7 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
         forget(asm);
     }
     if hook.selectors.is_empty() {
+        count(asm, hook, 0);
         report::record(asm, reader, op, hook, 0, action_number::POST);
     }
     for (index, selector) in hook.selectors.iter().enumerate() {
@@ -123,6 +124,13 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
         }
     }
     asm.bind(end);
+}
+
+fn count(asm: &mut Assembler, hook: &Hook, selector: usize) {
+    if let Some(first) = hook.counters {
+        asm.set(Reg::R1, u64::from(first) + selector as u64);
+        asm.call(runtime::COUNT);
+    }
 }
 
 fn compile_filter(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, filter: &Filter, fail: Label) {
@@ -166,6 +174,7 @@ fn compile_actions(
     index: usize,
     selector: &Selector,
 ) {
+    count(asm, hook, index);
     let mut post = true;
     let mut last = action_number::POST;
     for action in &selector.actions {
@@ -175,6 +184,7 @@ fn compile_actions(
                 post = false;
                 action_number::NO_POST
             }
+            Action::Override(_) if hook.monitor => action_number::OVERRIDE,
             Action::Override(result) if verdict => {
                 asm.set(VERDICT, i64::from(result) as u64);
                 action_number::OVERRIDE
@@ -186,8 +196,10 @@ fn compile_actions(
                 action_number::OVERRIDE
             }
             Action::Signal(number) => {
-                asm.set(Reg::R1, u64::from(number));
-                asm.call_helper(SEND_SIGNAL);
+                if !hook.monitor {
+                    asm.set(Reg::R1, u64::from(number));
+                    asm.call_helper(SEND_SIGNAL);
+                }
                 if number == 9 {
                     action_number::SIGKILL
                 } else {

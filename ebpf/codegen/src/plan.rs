@@ -51,6 +51,11 @@ pub struct Hook {
     pub selectors: Vec<Selector>,
     /// What of a call it sees.
     pub stage: Stage,
+    /// Which of the [`counters`](ebpf_abi::hook::counters) tells how often the first selector matched; those of the others
+    /// follow. None: nothing is counted.
+    pub counters: Option<u32>,
+    /// Whether actions that change what processes do are left out, and still reported.
+    pub monitor: bool,
 }
 
 /// What of a call a hook sees.

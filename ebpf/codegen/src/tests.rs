@@ -46,7 +46,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
             filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
             actions: vec![Action::Signal(9)],
         }],
-        stage: Stage::Whole,
+        ..Hook::default()
     };
     expect![[r"
         0: r7 = r1
@@ -268,12 +268,16 @@ fn any_point() -> impl Strategy<Value = Point> {
         prop::collection::vec(arg(), 0..5),
         prop::collection::vec(selector(), 0..4),
         prop::option::of(saved),
+        prop::option::of(0_u32..40_000),
+        any::<bool>(),
     );
-    let hook = hook.prop_map(|(number, args, selectors, saved)| Hook {
+    let hook = hook.prop_map(|(number, args, selectors, saved, counters, monitor)| Hook {
         number,
         args,
         selectors,
         stage: saved.map_or(Stage::Whole, |saved| Stage::Entry { saved }),
+        counters,
+        monitor,
     });
     let context = prop_oneof![
         Just(Context::Registers),

@@ -16,6 +16,7 @@
 mod bytes;
 mod dispatcher;
 mod error;
+mod features;
 mod link;
 mod linker;
 mod loaded;
@@ -29,6 +30,7 @@ mod sys;
 pub use dispatcher::Dispatcher;
 pub use ebpf_asm::Code;
 pub use error::{Error, SysError};
+pub use features::features;
 pub use link::Link;
 pub use loaded::Loaded;
 pub use map::{Map, Maps, Update};

@@ -48,6 +48,7 @@ fn the_runtime_is_accepted() {
         runtime::STRUCTURE,
         runtime::BINARY,
         runtime::FACT,
+        runtime::COUNT,
         runtime::BEGIN,
         runtime::NUMBER,
         runtime::SLOT,

@@ -8,6 +8,7 @@
 //! buffers live in per-CPU maps. A kernel read that fails gives zeroes, never an error path of its own: the record says
 //! in its flags what could not be read.
 #![no_std]
+#![feature(asm_experimental_arch)]
 #![no_main]
 
 mod binprm;

@@ -2,11 +2,11 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    hook::{HookScratch, SAVED, SCRATCHES, SLOT_LEN},
+    hook::{HookScratch, SAVED, SCRATCHES, SLOT_LEN, counters},
     map::{COPIES, ExecPrivileges, ProcessEntry, ProcessKey, STATS_ENTRIES},
 };
 
@@ -157,3 +157,7 @@ pub const BINARY_LEN: usize = 511;
 /// kept up to date.
 #[map(name = "tg_binaries")]
 pub static BINARIES: LruHashMap<ProcessKey, Binary> = LruHashMap::with_max_entries(1_024, 0);
+
+/// How often selectors matched.
+#[map(name = "tg_policy_counters")]
+pub static COUNTERS: Array<u64> = Array::with_max_entries(counters::COUNT, 0);

@@ -1,37 +1,19 @@
 //! Names and parameters of system calls, for the tracepoint `raw_syscalls/sys_enter`.
 //!
-//! Numbers are those of Linux 6.18 and older, one file an ABI: their values never change, new ones are added at the
-//! end. Parameters are of the system calls of 64-bit kernels, in the names and types that the kernel itself uses.
+//! Parameters are of the system calls of 64-bit kernels, in the names and types that the kernel itself uses.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use policy::syscalls::Abi;
 use tetragon_api::v1::KprobeArgument;
 use tetragon_api::v1::kprobe_argument::Arg;
 
-/// The ABI of numbers that come without one, and the one not worth a mention.
-const DEFAULT: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
-
-const TABLES: [(&str, &str); 4] = [
-    ("x64", include_str!("syscalls/x64.txt")),
-    ("i386", include_str!("syscalls/i386.txt")),
-    ("arm64", include_str!("syscalls/arm64.txt")),
-    ("arm32", include_str!("syscalls/arm32.txt")),
-];
-
-type Names = HashMap<i64, &'static str>;
-
-/// Names by number, for each ABI. A line is a number, a space, a name.
-static NAMES: LazyLock<HashMap<&'static str, Names>> = LazyLock::new(|| {
-    let entry = |line: &'static str| {
-        let (number, name) = line.split_once(' ')?;
-        Some((number.parse().ok()?, name))
-    };
-    TABLES
-        .into_iter()
-        .map(|(abi, table)| (abi, table.lines().filter_map(entry).collect()))
-        .collect()
+/// Names by number, for each ABI in the order of [`Abi::ALL`].
+static NAMES: LazyLock<Vec<HashMap<i64, &'static str>>> = LazyLock::new(|| {
+    let names = |abi: &Abi| abi.syscalls().map(|(name, number)| (i64::from(number), name)).collect();
+    Abi::ALL.iter().map(names).collect()
 });
 
 /// Parameters by name: those between the parentheses of a line.
@@ -46,14 +28,16 @@ static PARAMETERS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new
 /// The call that `args`, of an event of `sys_enter`, stand for: the system call's number, then its own arguments.
 pub(super) fn call(args: &[KprobeArgument]) -> String {
     let (abi, number) = match args.first().and_then(|argument| argument.arg.as_ref()) {
-        Some(Arg::LongArg(number)) => (DEFAULT, *number),
-        Some(Arg::SyscallId(call)) => (call.abi.as_str(), i64::from(call.id)),
+        Some(Arg::LongArg(number)) => (Some(Abi::NATIVE), *number),
+        Some(Arg::SyscallId(call)) => (Abi::from_name(&call.abi), i64::from(call.id)),
         _ => return "unknown".into(),
     };
-    let Some(name) = NAMES.get(abi).and_then(|names| names.get(&number)) else {
+    let known = abi.and_then(|abi| Some((abi, NAMES[abi as usize].get(&number)?)));
+    let Some((abi, name)) = known else {
         return "unknown".into();
     };
-    if abi != DEFAULT {
+    // Not worth a mention when it is that of this machine.
+    if abi != Abi::NATIVE {
         return format!("{abi}/{name}");
     }
     let Some(parameters) = PARAMETERS.get(name) else {
@@ -87,17 +71,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_tables_is_understood() {
-        for (abi, table) in TABLES {
-            assert_eq!(NAMES[abi].len(), table.lines().count(), "{abi}");
-        }
+    fn every_line_of_the_prototypes_is_understood() {
         let prototypes = include_str!("syscalls/prototypes.txt");
         assert_eq!(PARAMETERS.len(), prototypes.lines().count());
         for (name, parameters) in &*PARAMETERS {
             assert!(
-                TABLES
-                    .iter()
-                    .any(|(abi, _)| NAMES[abi].values().any(|known| known == name)),
+                NAMES.iter().any(|names| names.values().any(|known| known == name)),
                 "{name}"
             );
             assert!(parameters.split(", ").count() <= 6, "{name}");

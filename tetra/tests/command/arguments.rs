@@ -77,8 +77,11 @@ fn help_is_not_an_error() {
 
         Commands:
           getevents      Print events of the agent, or of standard input when that is a pipe or a file
+          info           Print what the agent tells about itself: version, configuration, features of the
+                         kernel
+          probe          Print what this kernel can do
           status         Print whether the agent is running; fails when it cannot be reached
-          tracingpolicy  Add, delete and list policies
+          tracingpolicy  Add, delete, change, list, check and generate policies
           version        Print the version of tetra, and of the agent
           completion     Print a completion script for a shell
           help           Print this message or the help of the given subcommand(s)

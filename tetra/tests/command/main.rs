@@ -5,5 +5,6 @@
 mod agent;
 mod arguments;
 mod lines;
+mod policies;
 mod support;
 mod terminal;

@@ -154,6 +154,9 @@ pub(super) struct Server {
     /// Without effect: changes of the agent's health are told at once
     #[arg(long, default_value = "10", value_parser = number(1, U32))]
     pub(super) health_server_interval: u64,
+    /// Answer EnableTracingPolicy and DisableTracingPolicy, which ConfigureTracingPolicy has replaced
+    #[arg(long, default_value = "false")]
+    pub(super) enable_deprecated_tracingpolicy_grpc: bool,
 }
 
 /// What is in events.

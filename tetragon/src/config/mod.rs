@@ -14,6 +14,7 @@ mod layers;
 mod not_yet;
 mod parse;
 mod resolve;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +23,7 @@ mod yaml;
 pub use environment::{Environment, System};
 pub use error::{Error, Source};
 pub use resolve::Config;
+pub use settings::Setting;
 
 use std::ffi::OsString;
 

@@ -32,7 +32,6 @@ const ROWS: &[Row] = &[
     ("enable-cgidmap-debug", Switch, &["false"]),
     ("enable-cgtrackerid", Switch, &["true", "false"]),
     ("enable-cri", Switch, &["false"]),
-    ("enable-deprecated-tracingpolicy-grpc", Switch, &["false"]),
     ("enable-event-metrics", Switch, &["true", "false"]),
     ("enable-k8s-api", Switch, &["false"]),
     ("enable-msg-handling-latency", Switch, &["false"]),

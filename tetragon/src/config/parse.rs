@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command};
 use super::environment::Environment;
 use super::flags::{Flags, command, takes_empty};
 use super::layers::{self, Layers};
+use super::settings::{Setting, settings};
 use super::{Error, Source, not_yet};
 
 /// Values and where they came from.
@@ -23,6 +24,8 @@ pub(super) struct Parsed {
     pub(super) config_dir: Option<PathBuf>,
     /// Names in files that are no flags, with their place.
     pub(super) unknown: Vec<String>,
+    /// Every flag with its value.
+    pub(super) settings: Vec<(String, Setting)>,
 }
 
 /// Help or the version was asked for: this text.
@@ -86,10 +89,10 @@ pub(super) fn parse(
     let mut sources = Sources::default();
     let mut words: Vec<OsString> = arguments.first().cloned().into_iter().collect();
     let mut unknown = Vec::new();
-    let mut settings = layers.into_settings();
+    let mut set_in_files = layers.into_settings();
     for arg in command.get_arguments() {
         let Some(flag) = arg.get_long() else { continue };
-        let from_files = settings.remove(flag);
+        let from_files = set_in_files.remove(flag);
         if is_typed(flag) {
             sources.0.insert(flag.to_owned(), Source::CommandLine);
             continue;
@@ -105,7 +108,7 @@ pub(super) fn parse(
             sources.0.insert(flag.to_owned(), source);
         }
     }
-    for (name, (_, source)) in settings {
+    for (name, (_, source)) in set_in_files {
         unknown.push(layers::place(&name, &source));
     }
 
@@ -127,6 +130,7 @@ pub(super) fn parse(
         sources,
         config_dir,
         unknown,
+        settings: settings(&command, &matches),
     })))
 }
 

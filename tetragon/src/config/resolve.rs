@@ -11,7 +11,7 @@ use tracing::metadata::LevelFilter;
 use super::environment::Environment;
 use super::flags::{self, Flags};
 use super::parse::{Parsed, Sources};
-use super::{Error, Source, values};
+use super::{Error, Setting, Source, values};
 use crate::observer::{self, Redact};
 use crate::redaction::Redaction;
 use crate::server::{self, Address};
@@ -47,6 +47,8 @@ pub struct Config {
     pub config_dir: Option<PathBuf>,
     /// Names in configuration files that are no flags, with their place.
     pub unknown: Vec<String>,
+    /// Every flag with its value.
+    pub settings: Vec<(String, Setting)>,
 }
 
 /// Makes sense of `parsed`.
@@ -56,6 +58,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         sources,
         config_dir,
         unknown,
+        settings,
     } = parsed;
     let Flags {
         general,
@@ -139,6 +142,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         event_queue_size,
         health_server_address,
         health_server_interval: _,
+        enable_deprecated_tracingpolicy_grpc,
     } = server;
     let address = Address::parse(&server_address)
         .map_err(|reason| sources.error("server-address", format!("{server_address:?}: {reason}")))?;
@@ -157,6 +161,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         server: server::Options {
             addresses,
             queue: event_queue_size as usize,
+            deprecated: enable_deprecated_tracingpolicy_grpc,
             captured,
         },
         health,
@@ -168,6 +173,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         },
         config_dir,
         unknown,
+        settings,
     })
 }
 

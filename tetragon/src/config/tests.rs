@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 
-use super::{Command, Config, Environment, Error};
+use super::{Command, Config, Environment, Error, Setting};
 
 /// Variables and files as a test wants them.
 #[derive(Default)]
@@ -116,6 +116,7 @@ fn defaults() {
                     ),
                 ],
                 queue: 10000,
+                deprecated: false,
                 captured: Captured {
                     process_cred: false,
                     ancestors: [],
@@ -137,9 +138,37 @@ fn defaults() {
             },
             config_dir: None,
             unknown: [],
+            settings: [],
         }
     "#]]
-    .assert_debug_eq(&config(&[], &Fake::default()));
+    .assert_debug_eq(&Config {
+        settings: vec![],
+        ..config(&[], &Fake::default())
+    });
+}
+
+#[test]
+fn every_setting_can_be_told() {
+    let settings = config(&["--enable-ancestors", "base,kprobe", "--debug"], &Fake::default()).settings;
+    let of = |flag: &str| {
+        settings
+            .iter()
+            .find(|(name, _)| name == flag)
+            .map(|(_, value)| value.clone())
+    };
+    let text = |text: &str| Some(Setting::Text(text.into()));
+    assert_eq!(of("debug"), Some(Setting::Switch(true)));
+    assert_eq!(of("rb-size"), Some(Setting::Number(0)));
+    assert_eq!(of("export-rate-limit"), Some(Setting::Number(-1)));
+    assert_eq!(of("procfs"), text("/proc/"));
+    assert_eq!(of("event-cache-retries"), Some(Setting::Number(15)));
+    assert_eq!(of("btf"), text(""));
+    assert_eq!(of("bpf-dir"), text("tetragon"));
+    assert_eq!(
+        of("enable-ancestors"),
+        Some(Setting::List(vec!["base".into(), "kprobe".into()]))
+    );
+    assert_eq!((of("help"), of("version")), (None, None));
 }
 
 #[test]

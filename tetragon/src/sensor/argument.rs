@@ -9,8 +9,9 @@ use policy::{
 };
 
 use super::{
-    kernel::{Field, Running},
     lower::{PointKey, PointKind, Reason},
+    running::Running,
+    tracepoint::{self, Field},
     way,
 };
 
@@ -105,7 +106,7 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
 
 /// A field of a tracepoint.
 fn field(index: u32, point: &PointKey) -> Result<Origin, Reason> {
-    let fields = super::kernel::fields(&point.group, &point.name).unwrap_or_default();
+    let fields = tracepoint::fields(&point.group, &point.name).unwrap_or_default();
     let Some(field) = fields.into_iter().nth(index as usize) else {
         return Err(Reason::Kernel(format!("the tracepoint has no field {index}")));
     };

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Id;
+
 /// What was wrong. Each is a line or, for a refusal by the verifier, a line and the end of its log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,10 +31,30 @@ pub enum Error {
     },
     /// There is one of that name.
     #[error("policy {0} exists: delete it first")]
-    Exists(String),
+    Exists(Box<Id>),
     /// There is none of that name.
-    #[error("there is no policy {0}")]
-    Missing(String),
+    #[error("there is no policy {id}{}", .near.as_ref().map(|near| format!(", but {near}: give its domain and namespace")).unwrap_or_default())]
+    Missing {
+        /// Who was asked for.
+        id: String,
+        /// One of that name from elsewhere.
+        near: Option<String>,
+    },
+    /// It is what it should become.
+    #[error("policy {0} is {1} already")]
+    Already(Box<Id>, &'static str),
+    /// It is not loaded.
+    #[error("policy {0} could not be loaded: add it again")]
+    Refused(Box<Id>),
+    /// It has nothing that a mode could change.
+    #[error("policy {0} has no action that enforces anything: its mode cannot be changed")]
+    NoMode(Box<Id>),
+    /// The domain is not for policies.
+    #[error("domain sensors is reserved: choose another one")]
+    Reserved,
+    /// There are too many selectors.
+    #[error("policy {0}: all policies together have more selectors than can be counted: delete some first")]
+    Counters(Box<Id>),
     /// The kernel lacks what the policy names.
     #[error("policy {policy}: {hook}: {reason}")]
     Hook {

@@ -1,5 +1,7 @@
 //! From a policy to hooks at hook points.
 
+use std::fmt;
+
 use ebpf_abi::event::op;
 use ebpf_codegen::{Action, Arg, Context, Hook, Length, Read, Selector, Source, Stage};
 use policy::{
@@ -8,11 +10,13 @@ use policy::{
     syscalls::Syscall,
 };
 
+use policy_btf::LSM;
+
 use super::{
     Error,
     argument::{Role, argument},
     filter::{self, NotYet},
-    kernel::Running,
+    running::Running,
     table::{ArgInfo, HookInfo},
 };
 
@@ -24,6 +28,12 @@ pub(super) struct PointKey {
     pub(super) name: String,
     /// Group of a tracepoint.
     pub(super) group: String,
+}
+
+impl fmt::Display for PointKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.name(), self.name)
+    }
 }
 
 /// How the kernel calls programs there.
@@ -38,26 +48,51 @@ pub(super) enum PointKind {
     },
     /// The return of a function, by breakpoint.
     KprobeReturn,
-    /// A function with so many parameters, through a trampoline.
-    Function(u8),
-    /// The return of a function with so many parameters, through a trampoline.
-    FunctionReturn(u8),
+    /// A function, through a trampoline.
+    Function(Parameters),
+    /// The return of a function, through a trampoline.
+    FunctionReturn(Parameters),
     /// A security hook.
-    Lsm,
+    Lsm(Parameters),
     /// A tracepoint, with the parameters that the kernel hands to it.
     RawTracepoint,
     /// A tracepoint, with the fields that it records.
     Tracepoint,
 }
 
+/// What the kernel's types say of the parameters of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Parameters {
+    count: u8,
+    /// A bit for each, and for the result behind them, that is no plain number.
+    pointers: u16,
+}
+
 impl PointKind {
+    /// How programs find what they are called with.
+    pub(super) const fn context(self) -> Context {
+        match self {
+            Self::Kprobe | Self::KprobeReturn => Context::Registers,
+            Self::Syscall { compat } => Context::SyscallRegisters { compat },
+            Self::Function(Parameters { count, pointers }) | Self::FunctionReturn(Parameters { count, pointers }) => {
+                Context::Function {
+                    parameters: count,
+                    pointers,
+                }
+            }
+            Self::Lsm(Parameters { pointers, .. }) => Context::Lsm { pointers },
+            Self::RawTracepoint => Context::Words,
+            Self::Tracepoint => Context::Record,
+        }
+    }
+
     /// Type of the records.
     pub(super) const fn op(self) -> u8 {
         match self {
             Self::Kprobe | Self::Syscall { .. } | Self::KprobeReturn | Self::Function(_) | Self::FunctionReturn(_) => {
                 op::KPROBE
             }
-            Self::Lsm => op::LSM,
+            Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
         }
     }
@@ -69,7 +104,7 @@ impl PointKind {
             Self::KprobeReturn => "kretprobe",
             Self::Function(_) => "fentry",
             Self::FunctionReturn(_) => "fexit",
-            Self::Lsm => "lsm",
+            Self::Lsm(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
         }
@@ -80,7 +115,9 @@ impl PointKind {
         match self {
             Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
             Self::Function(parameters) => Some(Self::FunctionReturn(parameters)),
-            Self::KprobeReturn | Self::FunctionReturn(_) | Self::Lsm | Self::RawTracepoint | Self::Tracepoint => None,
+            Self::KprobeReturn | Self::FunctionReturn(_) | Self::Lsm(_) | Self::RawTracepoint | Self::Tracepoint => {
+                None
+            }
         }
     }
 
@@ -90,31 +127,16 @@ impl PointKind {
     }
 }
 
-impl PointKey {
-    /// How programs find there what they are called with.
-    pub(super) fn context(&self, kernel: &Running<'_>) -> Context {
-        match self.kind {
-            PointKind::Kprobe | PointKind::KprobeReturn => Context::Registers,
-            PointKind::Syscall { compat } => Context::SyscallRegisters { compat },
-            PointKind::Function(parameters) | PointKind::FunctionReturn(parameters) => Context::Function {
-                parameters,
-                pointers: kernel.pointers(&self.name),
-            },
-            PointKind::Lsm => Context::Lsm {
-                pointers: kernel.pointers(&format!("{}{}", super::kernel::LSM, self.name)),
-            },
-            PointKind::RawTracepoint => Context::Words,
-            PointKind::Tracepoint => Context::Record,
-        }
-    }
-}
-
 /// One hook of a policy at one place: its program, or, where the return is observed, both of them.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// Their numbers are given later. What sees the return comes first, so that there is no entry without one.
     pub(super) parts: Vec<(PointKey, Hook)>,
     pub(super) info: HookInfo,
+    /// Position of the hook in its section of the policy.
+    pub(super) position: usize,
+    /// Names of its selectors, empty for none.
+    pub(super) labels: Vec<String>,
 }
 
 /// Everything that `policy` wants.
@@ -188,7 +210,10 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
                 .any(|arg| matches!(arg.source, model::Source::Register(_)));
             // Trampolines are cheaper, but have no registers and cannot skip the function.
             let kind = |name: &str| match kernel.parameters(name) {
-                Some(parameters @ 0..=6) if !overrides && !registers => PointKind::Function(parameters as u8),
+                Some(count @ 0..=6) if !overrides && !registers => PointKind::Function(Parameters {
+                    count: count as u8,
+                    pointers: kernel.pointers(name),
+                }),
                 _ => PointKind::Kprobe,
             };
             // The policy was checked: what is missing now may be missing.
@@ -209,7 +234,14 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
         Target::Functions(Functions::AllSyscalls | Functions::Matching(_)) => {
             return Err(Reason::NotYet("generated lists of functions".into()));
         }
-        Target::Lsm { hook } => vec![key(PointKind::Lsm, "", hook)],
+        Target::Lsm { hook } => {
+            let function = format!("{LSM}{hook}");
+            let parameters = Parameters {
+                count: kernel.parameters(&function).unwrap_or(0) as u8,
+                pointers: kernel.pointers(&function),
+            };
+            vec![key(PointKind::Lsm(parameters), "", hook)]
+        }
         Target::Tracepoint { subsystem, event } => {
             let kind = if hook.kind == HookKind::RawTracepoint {
                 PointKind::RawTracepoint
@@ -278,7 +310,7 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
         number: 0,
         args,
         selectors,
-        stage: Stage::Whole,
+        ..Hook::default()
     };
     let mut parts = vec![];
     if hook.needs_return() {
@@ -326,11 +358,21 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
             args,
             selectors,
             stage: Stage::Return,
+            ..Hook::default()
         };
         parts.push((key, hook));
     }
     parts.push((point, entry));
-    Ok(Wanted { parts, info })
+    Ok(Wanted {
+        parts,
+        info,
+        position: hook.position,
+        labels: hook
+            .selectors
+            .iter()
+            .map(|selector| selector.label.clone().unwrap_or_default())
+            .collect(),
+    })
 }
 
 /// Makes arguments that are read at the return of a function begin at what its entry kept. Returns what that is.
@@ -408,7 +450,7 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
         model::Action::Sigkill => Action::Signal(9),
         model::Action::Override(model::Override::Return(value)) => match point.kind {
             // A verdict of LSM is a negated errno.
-            PointKind::Lsm => Action::Override((*value).clamp(-4_095, 0)),
+            PointKind::Lsm(_) => Action::Override((*value).clamp(-4_095, 0)),
             PointKind::Kprobe | PointKind::Syscall { .. } => Action::Override(*value),
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },

@@ -10,22 +10,30 @@
 //! policies, and behind it one program that is compiled anew when a policy comes or goes; the exchange takes effect
 //! between two hits. Maps are those of the base sensors, shared by everything.
 //!
+//! A policy that is disabled stays, and what it wants is left out of the programs. In monitor mode its code does
+//! everything but what its enforcing actions would do. Both are exchanges of programs like any other change.
+//!
 //! Promises: a policy is loaded whole or not at all; while one comes or goes, the others miss nothing.
 //!
 //! Leaves out: what a policy says (the `policy` crate), what code looks like (`ebpf-codegen`).
 
 mod argument;
+mod counters;
 mod error;
 mod files;
 mod filter;
-mod kernel;
 mod lower;
 mod point;
+mod resident;
+mod running;
 mod sensors;
 mod table;
-mod way;
+mod tracepoint;
+
+use policy_btf::way;
 
 pub use error::Error;
 pub use files::Files;
-pub use sensors::{Listed, Sensors, Source};
+pub use resident::Id;
+pub use sensors::{Sensors, Source};
 pub use table::{ArgInfo, HookInfo, Reader, Table};

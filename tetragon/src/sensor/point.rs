@@ -1,13 +1,13 @@
 //! A hook point: one attachment, one program.
 
 use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Context, Hook, Point};
+use ebpf_codegen::{Hook, Point};
 use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach};
 
 use super::{
     Error,
-    kernel::Running,
     lower::{PointKey, PointKind},
+    running::Running,
 };
 
 /// A hook point that policies want something of.
@@ -15,7 +15,6 @@ use super::{
 pub(super) struct Attached {
     key: PointKey,
     kind: ProgramKind,
-    context: Context,
     /// Detaches when dropped, before what is behind it goes.
     _link: Link,
     dispatcher: Dispatcher,
@@ -25,15 +24,8 @@ pub(super) struct Attached {
 
 impl Attached {
     /// Loads the program for `hooks` and attaches it.
-    pub(super) fn attach(
-        key: &PointKey,
-        hooks: Vec<Hook>,
-        loaded: &Loaded,
-        kernel: &Running<'_>,
-    ) -> Result<Self, Error> {
-        let kind = program_kind(key, kernel)?;
-        let context = key.context(kernel);
-        let program = load(key, kind, context, hooks, loaded)?;
+    pub(super) fn attach(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Self, Error> {
+        let program = load(key, kind, hooks, loaded)?;
         let dispatcher = Dispatcher::new(&key.name, kind)?;
         // Before it is attached: the first hit finds a program.
         dispatcher.set(&program)?;
@@ -41,14 +33,13 @@ impl Attached {
         let link = match key.kind {
             PointKind::Kprobe | PointKind::Syscall { .. } => stub.attach_kprobe(&key.name, 0, false)?,
             PointKind::KprobeReturn => stub.attach_kprobe(&key.name, 0, true)?,
-            PointKind::Function(_) | PointKind::FunctionReturn(_) | PointKind::Lsm => stub.attach()?,
+            PointKind::Function(_) | PointKind::FunctionReturn(_) | PointKind::Lsm(_) => stub.attach()?,
             PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
             PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
         };
         Ok(Self {
             key: key.clone(),
             kind,
-            context,
             _link: link,
             dispatcher,
             program,
@@ -57,7 +48,7 @@ impl Attached {
 
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
-        let program = load(&self.key, self.kind, self.context, hooks, loaded)?;
+        let program = load(&self.key, self.kind, hooks, loaded)?;
         self.dispatcher.set(&program)?;
         self.program = program;
         Ok(())
@@ -69,15 +60,9 @@ impl Attached {
     }
 }
 
-fn load(
-    key: &PointKey,
-    kind: ProgramKind,
-    context: Context,
-    hooks: Vec<Hook>,
-    loaded: &Loaded,
-) -> Result<Program, Error> {
+fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Program, Error> {
     let point = Point {
-        context,
+        context: key.kind.context(),
         op: key.kind.op(),
         hooks,
     };
@@ -89,7 +74,7 @@ fn load(
     let name = match key.kind {
         PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn => "hook_kprobe",
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
-        PointKind::Lsm => "hook_lsm",
+        PointKind::Lsm(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
         PointKind::Tracepoint => "hook_tracepoint",
     };
@@ -104,7 +89,8 @@ fn load(
     Ok(program)
 }
 
-fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Error> {
+/// What programs at a hook point are loaded as.
+pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Error> {
     let btf_id = |name: &str| {
         let function = kernel.types.function(name).ok_or_else(|| Error::Hook {
             policy: String::new(),
@@ -127,7 +113,7 @@ fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<ProgramKind, Err
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },
-        PointKind::Lsm => {
+        PointKind::Lsm(_) => {
             // Programs attach all the same when the module is off, and never run.
             if ebpf_loader::probe::lsm_enabled("bpf") != Some(true) {
                 return Err(Error::Hook {

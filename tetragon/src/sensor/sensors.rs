@@ -1,19 +1,38 @@
 //! All policies.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use btf::Btf;
 use ebpf_codegen::Hook;
-use ebpf_loader::{Loaded, Maps};
-use policy::{diagnostic::Severity, limits::Limits, model::Policy, yaml::Budget};
+use ebpf_loader::{Loaded, Maps, ProgramKind};
+use policy::{
+    diagnostic::{Diagnostic, Severity},
+    kernel::{Kernel, NoKernel},
+    limits::Limits,
+    model::{Mode, Policy},
+    yaml::Budget,
+};
+use tetragon_api::v1::{TracingPolicyState, TracingPolicyStatus};
 
 use super::{
-    Error, Table,
-    kernel::Running,
+    Error, Id, Table,
+    counters::Counters,
     lower::{self, PointKey, Wanted},
-    point::Attached,
+    point::{self, Attached},
+    resident::{Placed, Resident, State, selectors},
+    running::{Running, Symbols},
+    tracepoint,
 };
 use crate::observer::{kernel_object, kernel_types};
+
+/// Domain that today's agent keeps for itself.
+const RESERVED: &str = "sensors";
 
 /// Where kernel programs and the kernel's types come from.
 #[derive(Clone, Debug, Default)]
@@ -24,47 +43,62 @@ pub struct Source {
     pub btf: Option<PathBuf>,
 }
 
-/// The policies that are loaded, and what they came to in the kernel.
+/// The policies that were added, and what they came to in the kernel.
 #[derive(Debug)]
 pub struct Sensors {
     source: Source,
     maps: Arc<Maps>,
     table: Arc<Table>,
-    policies: BTreeMap<String, Resident>,
+    counters: Counters,
+    policies: BTreeMap<Id, Resident>,
     points: BTreeMap<PointKey, Attached>,
-    next_id: u64,
+    last_number: u64,
 }
 
-/// A policy that is loaded.
-#[derive(Debug)]
-struct Resident {
-    id: u64,
-    hooks: Vec<(PointKey, Hook)>,
-    domain: String,
-    enforces: bool,
-}
-
-/// A policy, for lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Number that it was given.
-    pub id: u64,
-    /// Its name.
-    pub name: String,
-    /// Where it came from.
-    pub domain: String,
-    /// How and where it is attached: `fentry:fd_install`.
-    pub hooks: Vec<String>,
-    /// Bytes of kernel programs at its hook points, shared with other policies.
-    pub memory: u64,
-    /// Whether it can change what processes do.
-    pub enforces: bool,
-}
-
-/// What is needed to load programs, for as long as that takes: it is large.
+/// The kernel programs, for as long as a change takes: they are large. Read when they are first needed.
 struct Workshop {
-    types: Vec<u8>,
-    loaded: Loaded,
+    bpf_lib: Option<PathBuf>,
+    maps: Arc<Maps>,
+    loaded: OnceCell<Loaded>,
+}
+
+impl Workshop {
+    fn loaded(&self) -> Result<&Loaded, Error> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(loaded);
+        }
+        let object = kernel_object(self.bpf_lib.as_deref())?;
+        let loaded = object.with_maps(Arc::clone(&self.maps))?;
+        Ok(self.loaded.get_or_init(|| loaded))
+    }
+}
+
+/// A policy with everything that needs the kernel's types.
+struct Lowered {
+    id: Id,
+    mode: Mode,
+    enforces: bool,
+    /// With what programs are loaded as for each part.
+    hooks: Vec<(Wanted, Vec<ProgramKind>)>,
+}
+
+impl Lowered {
+    fn new(policy: &Policy, domain: &str, kernel: &Running<'_>) -> Result<Self, Error> {
+        let mut hooks = vec![];
+        for wanted in lower::policy(policy, kernel)? {
+            let kinds = wanted.parts.iter().map(|(point, _)| point::program_kind(point, kernel));
+            let kinds = kinds
+                .collect::<Result<_, _>>()
+                .map_err(|error| named(error, &policy.name))?;
+            hooks.push((wanted, kinds));
+        }
+        Ok(Self {
+            id: Id::of(policy, domain),
+            mode: policy.options.mode.unwrap_or(Mode::Enforce),
+            enforces: policy.enforces(),
+            hooks,
+        })
+    }
 }
 
 impl Sensors {
@@ -72,81 +106,144 @@ impl Sensors {
     pub fn new(source: Source, maps: Arc<Maps>, table: Arc<Table>) -> Self {
         Self {
             source,
+            counters: Counters::new(Arc::clone(&maps)),
             maps,
             table,
             policies: BTreeMap::new(),
             points: BTreeMap::new(),
-            next_id: 0,
+            last_number: 0,
         }
     }
 
-    /// Loads all policies in `text`, or none of them. Returns their names.
-    pub fn add(&mut self, text: &str, domain: &str) -> Result<Vec<String>, Error> {
-        let Workshop { types, loaded } = self.workshop()?;
+    /// Loads all policies in `text`, or none of them. One that cannot be loaded stays in the list, with the reason, until
+    /// it is deleted or added again.
+    pub fn add(&mut self, text: &str, domain: &str) -> Result<(), Error> {
+        if domain == RESERVED {
+            return Err(Error::Reserved);
+        }
+        let types = kernel_types(self.source.btf.as_deref(), self.source.bpf_lib.as_deref())?;
         let types = Btf::parse(&types).map_err(|error| Error::Invalid(vec![error.to_string()]))?;
-        let kernel = Running { types: &types };
-        let (policies, problems) = policy::resolve::load(text, Budget::default(), &Limits::default(), &kernel);
+        let symbols = Symbols::default();
+        let kernel = Running {
+            types: &types,
+            symbols: &|name| symbols.has(name),
+            tracepoints: &tracepoint::of_running,
+        };
+        let (policies, problems) = read(text, &kernel);
         let (errors, warnings): (Vec<_>, Vec<_>) =
             problems.iter().partition(|problem| problem.severity == Severity::Error);
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         if !errors.is_empty() {
-            return Err(Error::Invalid(errors.iter().map(ToString::to_string).collect()));
+            let error = Error::Invalid(errors.iter().map(ToString::to_string).collect());
+            // What only this kernel refuses is a policy nevertheless.
+            let (known, _) = read(text, &NoKernel);
+            for policy in known.iter().filter(|policy| !policies.contains(policy)) {
+                self.refuse(Id::of(policy, domain), &error);
+            }
+            return Err(error);
         }
         if policies.is_empty() {
             return Err(Error::Empty);
         }
-        if let Some(known) = policies.iter().find(|policy| self.policies.contains_key(&policy.name)) {
-            return Err(Error::Exists(known.name.clone()));
-        }
-        let mut wanted = vec![];
+        let mut lowered = vec![];
         for policy in &policies {
-            wanted.push((policy, lower::policy(policy, &kernel)?));
-        }
-        let mut added: Vec<String> = vec![];
-        for (policy, wanted) in wanted {
-            let name = policy.name.clone();
-            if let Err(error) = self.insert(policy, wanted, domain, &loaded, &kernel) {
-                for name in added {
-                    self.take_out(&name, &loaded)?;
+            let id = Id::of(policy, domain);
+            if self.policies.get(&id).is_some_and(|known| !is_refused(known)) {
+                return Err(Error::Exists(Box::new(id)));
+            }
+            match Lowered::new(policy, domain, &kernel) {
+                Ok(policy) => lowered.push(policy),
+                Err(error) => {
+                    self.refuse(id, &error);
+                    return Err(error);
                 }
+            }
+        }
+        let workshop = self.workshop();
+        let mut added = vec![];
+        for policy in lowered {
+            let id = policy.id.clone();
+            if let Err(error) = self.insert(policy, &workshop) {
+                for id in added {
+                    self.take_out(&id, &workshop)?;
+                }
+                self.refuse(id, &error);
                 return Err(error);
             }
-            added.push(name);
+            added.push(id);
         }
-        Ok(added)
+        Ok(())
     }
 
-    /// Unloads policy `name`.
-    pub fn delete(&mut self, name: &str) -> Result<(), Error> {
-        if !self.policies.contains_key(name) {
-            return Err(Error::Missing(name.to_owned()));
-        }
-        let Workshop { loaded, .. } = self.workshop()?;
-        self.take_out(name, &loaded)
+    /// Unloads a policy.
+    pub fn delete(&mut self, id: &Id) -> Result<(), Error> {
+        self.find(id)?;
+        let workshop = self.workshop();
+        self.take_out(id, &workshop)
     }
 
-    /// The policies, by name.
-    pub fn list(&self) -> Vec<Listed> {
-        let listed = |(name, policy): (&String, &Resident)| Listed {
-            id: policy.id,
-            name: name.clone(),
-            domain: policy.domain.clone(),
-            hooks: policy
-                .hooks
-                .iter()
-                .map(|(point, _)| format!("{}:{}", point.kind.name(), point.name))
-                .collect(),
-            memory: policy
-                .hooks
-                .iter()
-                .filter_map(|(point, _)| self.points.get(point))
-                .map(Attached::memory)
-                .sum(),
-            enforces: policy.enforces,
+    /// Changes the mode of a policy, then whether it is enabled.
+    pub fn configure(&mut self, id: &Id, mode: Option<Mode>, enable: Option<bool>) -> Result<(), Error> {
+        let workshop = self.workshop();
+        if let Some(mode) = mode {
+            let policy = self.find(id)?;
+            match &policy.state {
+                State::Refused(_) => return Err(Error::Refused(Box::new(id.clone()))),
+                _ if !policy.enforces => return Err(Error::NoMode(Box::new(id.clone()))),
+                State::Enabled if policy.mode != mode => self.change(id, State::Enabled, mode, &workshop)?,
+                // Counts when it is enabled.
+                State::Enabled | State::Disabled => {
+                    if let Some(policy) = self.policies.get_mut(id) {
+                        policy.mode = mode;
+                    }
+                }
+            }
+        }
+        if let Some(enable) = enable {
+            let policy = self.find(id)?;
+            let mode = policy.mode;
+            match (&policy.state, enable) {
+                (State::Refused(_), _) => return Err(Error::Refused(Box::new(id.clone()))),
+                (State::Enabled, true) => return Err(Error::Already(Box::new(id.clone()), "enabled")),
+                (State::Disabled, false) => return Err(Error::Already(Box::new(id.clone()), "disabled")),
+                (State::Disabled, true) => self.change(id, State::Enabled, mode, &workshop)?,
+                (State::Enabled, false) => self.change(id, State::Disabled, mode, &workshop)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The policies, by domain, namespace and name.
+    pub fn list(&self) -> Result<Vec<TracingPolicyStatus>, Error> {
+        let status = |(id, policy): (&Id, &Resident)| {
+            let state = policy.state.in_api();
+            Ok(TracingPolicyStatus {
+                id: policy.number,
+                name: id.name.clone(),
+                namespace: id.namespace.clone(),
+                domain: id.domain.clone(),
+                sensors: policy.hooks.iter().map(|hook| hook.point.to_string()).collect(),
+                #[allow(deprecated, reason = "old clients look at it")]
+                enabled: state == TracingPolicyState::TpStateEnabled,
+                error: match &policy.state {
+                    State::Refused(reason) => reason.clone(),
+                    State::Enabled | State::Disabled => String::new(),
+                },
+                state: state.into(),
+                kernel_memory_bytes: self.memory(policy),
+                mode: policy.mode_in_api().into(),
+                stats: Some(policy.stats(&self.counters)?),
+                ..TracingPolicyStatus::default()
+            })
         };
-        self.policies.iter().map(listed).collect()
+        self.policies.iter().map(status).collect()
+    }
+
+    /// The domains of the policies, in order.
+    pub fn domains(&self) -> BTreeSet<String> {
+        self.policies.keys().map(|id| id.domain.clone()).collect()
     }
 
     /// Detaches everything.
@@ -155,92 +252,204 @@ impl Sensors {
         self.policies.clear();
     }
 
-    fn workshop(&self) -> Result<Workshop, Error> {
-        let types = kernel_types(self.source.btf.as_deref(), self.source.bpf_lib.as_deref())?;
-        let object = kernel_object(self.source.bpf_lib.as_deref())?;
-        Ok(Workshop {
-            types,
-            loaded: object.with_maps(Arc::clone(&self.maps))?,
+    /// Bytes of the programs at the hook points of `policy`, which other policies may share.
+    fn memory(&self, policy: &Resident) -> u64 {
+        if policy.state != State::Enabled {
+            return 0;
+        }
+        let attached = policy.points();
+        let attached = attached.iter().filter_map(|(point, _)| self.points.get(point));
+        attached.map(Attached::memory).sum()
+    }
+
+    fn workshop(&self) -> Workshop {
+        Workshop {
+            bpf_lib: self.source.bpf_lib.clone(),
+            maps: Arc::clone(&self.maps),
+            loaded: OnceCell::new(),
+        }
+    }
+
+    fn find(&self, id: &Id) -> Result<&Resident, Error> {
+        self.policies.get(id).ok_or_else(|| Error::Missing {
+            id: id.to_string(),
+            // The one that was probably meant.
+            near: self
+                .policies
+                .keys()
+                .find(|known| known.name == id.name)
+                .map(ToString::to_string),
         })
     }
 
-    fn insert(
-        &mut self,
-        policy: &Policy,
-        wanted: Vec<Wanted>,
-        domain: &str,
-        loaded: &Loaded,
-        kernel: &Running<'_>,
-    ) -> Result<(), Error> {
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Keeps in the list that policy `id` could not be loaded.
+    fn refuse(&mut self, id: Id, error: &Error) {
+        // It is the one of that name that is loaded which counts.
+        if self.policies.get(&id).is_some_and(|known| !is_refused(known)) {
+            return;
+        }
+        let refused = Resident {
+            number: self.next_number(),
+            state: State::Refused(error.to_string()),
+            mode: Mode::Enforce,
+            enforces: false,
+            hooks: vec![],
+        };
+        self.policies.insert(id, refused);
+    }
+
+    fn insert(&mut self, policy: Lowered, workshop: &Workshop) -> Result<(), Error> {
+        let Lowered {
+            id,
+            mode,
+            enforces,
+            hooks,
+        } = policy;
+        let modes = if enforces { 2 } else { 1 };
+        let parts = hooks.iter().flat_map(|(wanted, _)| &wanted.parts);
+        let mut counters = self
+            .take_counters(parts.map(|(_, hook)| modes * selectors(hook)), &id)?
+            .into_iter();
         // Known before the first event can come.
         let numbers = self
             .table
-            .add(wanted.iter().map(|wanted| wanted.info.clone()).collect());
-        let parts = wanted.into_iter().zip(&numbers).flat_map(|(wanted, &number)| {
-            let numbered = move |(point, hook)| (point, Hook { number, ..hook });
-            wanted.parts.into_iter().map(numbered)
-        });
-        let hooks: Vec<(PointKey, Hook)> = parts.collect();
-        self.next_id += 1;
-        let points: Vec<PointKey> = hooks.iter().map(|(point, _)| point.clone()).collect();
-        let policy_loaded = Resident {
-            id: self.next_id,
-            hooks,
-            domain: domain.to_owned(),
-            enforces: policy.enforces(),
-        };
-        self.policies.insert(policy.name.clone(), policy_loaded);
-        for (index, point) in points.iter().enumerate() {
-            if points[..index].contains(point) {
-                continue;
-            }
-            if let Err(error) = self.bring_up(point, loaded, kernel) {
-                self.take_out(&policy.name, loaded)?;
-                return Err(named(error, &policy.name));
-            }
+            .add(hooks.iter().map(|(wanted, _)| wanted.info.clone()).collect());
+        let mut placed = vec![];
+        for ((wanted, kinds), number) in hooks.iter().zip(numbers) {
+            let parts = wanted.parts.iter().zip(kinds).zip(&mut counters);
+            placed.extend(parts.map(|(((point, hook), kind), counters)| {
+                Placed::new(wanted, (point.clone(), *kind, hook.clone()), number, counters)
+            }));
         }
-        tracing::info!(policy = policy.name, hooks = ?self.list().iter().find(|listed| listed.name == policy.name).map(|listed| listed.hooks.clone()).unwrap_or_default(), "Added TracingPolicy with success");
+        let resident = Resident {
+            number: self.next_number(),
+            state: State::Disabled,
+            mode,
+            enforces,
+            hooks: placed,
+        };
+        self.policies.insert(id.clone(), resident);
+        if let Err(error) = self.change(&id, State::Enabled, mode, workshop) {
+            self.forget(&id);
+            return Err(named(error, &id.name));
+        }
+        let sensors: Vec<String> = self
+            .find(&id)?
+            .hooks
+            .iter()
+            .map(|hook| hook.point.to_string())
+            .collect();
+        tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
         Ok(())
     }
 
-    /// The hooks of all policies at `point`, in the order in which the policies came.
-    fn hooks_at(&self, point: &PointKey) -> Vec<Hook> {
-        let mut policies: Vec<&Resident> = self.policies.values().collect();
-        policies.sort_unstable_by_key(|policy| policy.id);
-        let hooks = policies.iter().flat_map(|policy| &policy.hooks);
-        hooks
-            .filter(|(at, _)| at == point)
-            .map(|(_, hook)| hook.clone())
-            .collect()
+    /// Counters for hooks that need so many each.
+    fn take_counters(&mut self, counts: impl Iterator<Item = u32>, id: &Id) -> Result<Vec<Range<u32>>, Error> {
+        let mut taken = vec![];
+        for count in counts {
+            let error = match self.counters.take(count) {
+                Ok(Some(range)) => {
+                    taken.push(range);
+                    continue;
+                }
+                Ok(None) => Error::Counters(Box::new(id.clone())),
+                Err(error) => error,
+            };
+            for range in taken {
+                self.counters.give_back(range);
+            }
+            return Err(error);
+        }
+        Ok(taken)
+    }
+
+    /// Changes what a policy does, at all of its hook points or at none.
+    fn change(&mut self, id: &Id, state: State, mode: Mode, workshop: &Workshop) -> Result<(), Error> {
+        let Some(policy) = self.policies.get_mut(id) else {
+            return Ok(());
+        };
+        let before = (policy.state.clone(), policy.mode);
+        (policy.state, policy.mode) = (state, mode);
+        let mut points = policy.points();
+        if policy.state != State::Enabled {
+            // The entries of functions first, so that those which were entered still return.
+            points.reverse();
+        }
+        for (index, (point, kind)) in points.iter().enumerate() {
+            let Err(error) = self.settle(point, *kind, workshop) else {
+                continue;
+            };
+            if let Some(policy) = self.policies.get_mut(id) {
+                (policy.state, policy.mode) = before;
+            }
+            for (point, kind) in &points[..index] {
+                if let Err(error) = self.settle(point, *kind, workshop) {
+                    tracing::error!(policy = %id, hook = %point, %error, "A change could not be taken back");
+                }
+            }
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Makes `point` do what all policies want of it.
-    fn bring_up(&mut self, point: &PointKey, loaded: &Loaded, kernel: &Running<'_>) -> Result<(), Error> {
+    fn settle(&mut self, point: &PointKey, kind: ProgramKind, workshop: &Workshop) -> Result<(), Error> {
         let hooks = self.hooks_at(point);
-        if let Some(attached) = self.points.get_mut(point) {
-            return attached.exchange(hooks, loaded);
+        if hooks.is_empty() {
+            self.points.remove(point);
+        } else if let Some(attached) = self.points.get_mut(point) {
+            attached.exchange(hooks, workshop.loaded()?)?;
+        } else {
+            let attached = Attached::attach(point, kind, hooks, workshop.loaded()?)?;
+            self.points.insert(point.clone(), attached);
         }
-        let attached = Attached::attach(point, hooks, loaded, kernel)?;
-        self.points.insert(point.clone(), attached);
         Ok(())
     }
 
-    fn take_out(&mut self, name: &str, loaded: &Loaded) -> Result<(), Error> {
-        let Some(policy) = self.policies.remove(name) else {
-            return Ok(());
-        };
-        for (point, _) in &policy.hooks {
-            let hooks = self.hooks_at(point);
-            if hooks.is_empty() {
-                self.points.remove(point);
-            } else if let Some(attached) = self.points.get_mut(point) {
-                attached.exchange(hooks, loaded)?;
-            }
-        }
-        let numbers: Vec<u32> = policy.hooks.iter().map(|(_, hook)| hook.number).collect();
-        self.table.remove(&numbers);
+    /// The hooks of all enabled policies at `point`, in the order in which the policies came.
+    fn hooks_at(&self, point: &PointKey) -> Vec<Hook> {
+        let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
+        let mut policies: Vec<&Resident> = enabled.collect();
+        policies.sort_unstable_by_key(|policy| policy.number);
+        let hooks = policies
+            .iter()
+            .flat_map(|policy| policy.hooks.iter().map(|hook| (hook, policy.mode)));
+        hooks
+            .filter(|(hook, _)| hook.point == *point)
+            .map(|(hook, mode)| hook.in_mode(mode))
+            .collect()
+    }
+
+    fn take_out(&mut self, id: &Id, workshop: &Workshop) -> Result<(), Error> {
+        self.change(id, State::Disabled, Mode::Enforce, workshop)?;
+        self.forget(id);
         Ok(())
     }
+
+    /// Removes a policy that nothing in the kernel is of any more.
+    fn forget(&mut self, id: &Id) {
+        let Some(policy) = self.policies.remove(id) else {
+            return;
+        };
+        let numbers: Vec<u32> = policy.hooks.iter().map(Placed::number).collect();
+        self.table.remove(&numbers);
+        for hook in policy.hooks {
+            self.counters.give_back(hook.counters);
+        }
+    }
+}
+
+fn read(text: &str, kernel: &dyn Kernel) -> (Vec<Policy>, Vec<Diagnostic>) {
+    policy::resolve::load(text, Budget::default(), &Limits::default(), kernel)
+}
+
+fn is_refused(policy: &Resident) -> bool {
+    matches!(policy.state, State::Refused(_))
 }
 
 /// The error with the policy in it.

@@ -13,8 +13,9 @@ use tetragon_api::v1::fine_guidance_sensors_server::FineGuidanceSensors;
 use tetragon_api::v1::*;
 use tonic::{Request, Response, Status};
 
-use super::{Events, Hub};
-use crate::sensor::{self, Listed, Sensors};
+use super::{Events, Hub, Info};
+use crate::sensor::{self, Id, Sensors};
+use policy::model::Mode;
 
 /// The calls of the API. Clones are the same.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct Api {
     pub queue: usize,
     /// What filters may ask for.
     pub captured: Arc<Captured>,
+    /// Whether calls that are deprecated in favour of `ConfigureTracingPolicy` are answered.
+    pub deprecated: bool,
+    /// What it tells about itself.
+    pub info: Arc<Info>,
     /// The policies; not there yet while the agent starts.
     pub sensors: Arc<OnceLock<Mutex<Sensors>>>,
 }
@@ -44,6 +49,17 @@ fn deprecated<T>(call: &str) -> Answer<T> {
 const DOMAIN: &str = "grpc";
 
 impl Api {
+    /// Refuses a deprecated call unless `--enable-deprecated-tracingpolicy-grpc` is given.
+    fn is_revived(&self, call: &str) -> Result<(), Status> {
+        if self.deprecated {
+            return Ok(());
+        }
+        Err(Status::unknown(format!(
+            "{call} is deprecated: use ConfigureTracingPolicy, or start the agent with \
+             --enable-deprecated-tracingpolicy-grpc"
+        )))
+    }
+
     /// Does something with the policies, on a thread where that may take its time.
     async fn with_sensors<T: Send + 'static>(
         &self,
@@ -67,38 +83,35 @@ impl Api {
 fn refused(error: &sensor::Error) -> Status {
     let message = error.to_string();
     match error {
-        sensor::Error::Invalid(_) | sensor::Error::Empty => Status::invalid_argument(message),
+        sensor::Error::Invalid(_) | sensor::Error::Empty | sensor::Error::Reserved => Status::invalid_argument(message),
         sensor::Error::Exists(_) => Status::already_exists(message),
-        sensor::Error::Missing(_) => Status::not_found(message),
+        sensor::Error::Missing { .. } => Status::not_found(message),
         sensor::Error::NotYet { .. } => Status::unimplemented(message),
         _ => Status::failed_precondition(message),
     }
 }
 
-/// A policy as lists show it.
-fn status(policy: Listed) -> TracingPolicyStatus {
-    let Listed {
-        id,
+/// The policy that a request is about.
+fn id(domain: String, namespace: String, name: String) -> Id {
+    Id {
+        domain: or_default(domain),
+        namespace,
         name,
-        domain,
-        hooks,
-        memory,
-        enforces,
-    } = policy;
-    TracingPolicyStatus {
-        id,
-        name,
-        sensors: hooks,
-        state: TracingPolicyState::TpStateEnabled.into(),
-        kernel_memory_bytes: memory,
-        mode: if enforces {
-            TracingPolicyMode::TpModeEnforce
-        } else {
-            TracingPolicyMode::TpModeMonitorOnly
-        }
-        .into(),
-        domain,
-        ..TracingPolicyStatus::default()
+    }
+}
+
+fn or_default(domain: String) -> String {
+    if domain.is_empty() { DOMAIN.to_owned() } else { domain }
+}
+
+/// The mode that a request asks for.
+fn mode(mode: i32) -> Result<Mode, Status> {
+    match TracingPolicyMode::try_from(mode) {
+        Ok(TracingPolicyMode::TpModeEnforce) => Ok(Mode::Enforce),
+        Ok(TracingPolicyMode::TpModeMonitor) => Ok(Mode::Monitor),
+        _ => Err(Status::invalid_argument(
+            "this is no mode that a policy can be given: give enforce or monitor",
+        )),
     }
 }
 
@@ -142,7 +155,7 @@ impl FineGuidanceSensors for Api {
 
     async fn add_tracing_policy(&self, request: Request<AddTracingPolicyRequest>) -> Answer<AddTracingPolicyResponse> {
         let AddTracingPolicyRequest { yaml, domain } = request.into_inner();
-        let domain = if domain.is_empty() { DOMAIN.to_owned() } else { domain };
+        let domain = or_default(domain);
         self.with_sensors(move |sensors| sensors.add(&yaml, &domain)).await?;
         Ok(Response::new(AddTracingPolicyResponse {}))
     }
@@ -151,8 +164,13 @@ impl FineGuidanceSensors for Api {
         &self,
         request: Request<DeleteTracingPolicyRequest>,
     ) -> Answer<DeleteTracingPolicyResponse> {
-        let DeleteTracingPolicyRequest { name, .. } = request.into_inner();
-        self.with_sensors(move |sensors| sensors.delete(&name)).await?;
+        let DeleteTracingPolicyRequest {
+            name,
+            namespace,
+            domain,
+        } = request.into_inner();
+        let id = id(domain, namespace, name);
+        self.with_sensors(move |sensors| sensors.delete(&id)).await?;
         Ok(Response::new(DeleteTracingPolicyResponse {}))
     }
 
@@ -161,31 +179,59 @@ impl FineGuidanceSensors for Api {
         request: Request<ListTracingPoliciesRequest>,
     ) -> Answer<ListTracingPoliciesResponse> {
         let domain = request.into_inner().domain;
-        let listed = self.with_sensors(|sensors| Ok(sensors.list())).await?;
-        let wanted = |policy: &Listed| domain.is_empty() || policy.domain == domain;
-        let policies = listed.into_iter().filter(wanted).map(status).collect();
+        let mut policies = self.with_sensors(|sensors| sensors.list()).await?;
+        policies.retain(|policy| domain.is_empty() || policy.domain == domain);
         Ok(Response::new(ListTracingPoliciesResponse { policies }))
     }
 
     async fn configure_tracing_policy(
         &self,
-        _: Request<ConfigureTracingPolicyRequest>,
+        request: Request<ConfigureTracingPolicyRequest>,
     ) -> Answer<ConfigureTracingPolicyResponse> {
-        not_yet("ConfigureTracingPolicy")
+        let ConfigureTracingPolicyRequest {
+            name,
+            namespace,
+            enable,
+            mode: wanted,
+            domain,
+        } = request.into_inner();
+        let id = id(domain, namespace, name);
+        let mode = wanted.map(mode).transpose()?;
+        self.with_sensors(move |sensors| sensors.configure(&id, mode, enable))
+            .await?;
+        Ok(Response::new(ConfigureTracingPolicyResponse {}))
     }
 
     async fn enable_tracing_policy(
         &self,
-        _: Request<EnableTracingPolicyRequest>,
+        request: Request<EnableTracingPolicyRequest>,
     ) -> Answer<EnableTracingPolicyResponse> {
-        not_yet("EnableTracingPolicy")
+        self.is_revived("EnableTracingPolicy")?;
+        let EnableTracingPolicyRequest {
+            name,
+            namespace,
+            domain,
+        } = request.into_inner();
+        let id = id(domain, namespace, name);
+        self.with_sensors(move |sensors| sensors.configure(&id, None, Some(true)))
+            .await?;
+        Ok(Response::new(EnableTracingPolicyResponse {}))
     }
 
     async fn disable_tracing_policy(
         &self,
-        _: Request<DisableTracingPolicyRequest>,
+        request: Request<DisableTracingPolicyRequest>,
     ) -> Answer<DisableTracingPolicyResponse> {
-        not_yet("DisableTracingPolicy")
+        self.is_revived("DisableTracingPolicy")?;
+        let DisableTracingPolicyRequest {
+            name,
+            namespace,
+            domain,
+        } = request.into_inner();
+        let id = id(domain, namespace, name);
+        self.with_sensors(move |sensors| sensors.configure(&id, None, Some(false)))
+            .await?;
+        Ok(Response::new(DisableTracingPolicyResponse {}))
     }
 
     async fn list_sensors(&self, _: Request<ListSensorsRequest>) -> Answer<ListSensorsResponse> {
@@ -205,11 +251,18 @@ impl FineGuidanceSensors for Api {
     }
 
     async fn list_domains(&self, _: Request<ListDomainsRequest>) -> Answer<ListDomainsResponse> {
-        not_yet("ListDomains")
+        let domains = self.with_sensors(|sensors| Ok(sensors.domains())).await?;
+        Ok(Response::new(ListDomainsResponse {
+            domains: domains.into_iter().collect(),
+        }))
     }
 
     async fn get_info(&self, _: Request<GetInfoRequest>) -> Answer<GetInfoResponse> {
-        not_yet("GetInfo")
+        let info = Arc::clone(&self.info);
+        match tokio::task::spawn_blocking(move || info.answer()).await {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(error) => Err(Status::internal(error.to_string())),
+        }
     }
 
     async fn runtime_hook(&self, _: Request<RuntimeHookRequest>) -> Answer<RuntimeHookResponse> {

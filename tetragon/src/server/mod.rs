@@ -7,6 +7,7 @@ mod address;
 mod api;
 mod events;
 mod hub;
+mod info;
 mod listen;
 mod routes;
 mod serve;
@@ -17,6 +18,7 @@ pub use address::Address;
 pub use api::Api;
 pub use events::Events;
 pub use hub::{Hub, Subscription};
+pub use info::Info;
 pub use listen::{ListenError, Listener};
 pub use routes::Routes;
 pub use serve::Serving;
@@ -31,6 +33,8 @@ pub struct Options {
     pub addresses: Vec<Address>,
     /// Events that wait for one client at most.
     pub queue: usize,
+    /// Whether calls that are deprecated in favour of `ConfigureTracingPolicy` are answered.
+    pub deprecated: bool,
     /// What events hold that filters may ask for.
     pub captured: Captured,
 }

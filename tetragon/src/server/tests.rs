@@ -9,8 +9,9 @@ use tetragon_api::filter::Captured;
 use tetragon_api::v1::event_log_service_client::EventLogServiceClient;
 use tetragon_api::v1::fine_guidance_sensors_client::FineGuidanceSensorsClient;
 use tetragon_api::v1::{
-    Filter, GetEventLogParamsRequest, GetEventsRequest, GetEventsResponse, GetHealthStatusRequest, GetInfoRequest,
-    GetVersionRequest, ListSensorsRequest, ListTracingPoliciesRequest,
+    ConfigureTracingPolicyRequest, EnableTracingPolicyRequest, Filter, GetEventLogParamsRequest, GetEventsRequest,
+    GetEventsResponse, GetHealthStatusRequest, GetInfoRequest, GetVersionRequest, ListSensorsRequest,
+    ListTracingPoliciesRequest, TracingPolicyMode,
 };
 use tetragon_api::{event, json};
 use tonic::transport::{Channel, Endpoint};
@@ -35,6 +36,8 @@ impl Agent {
             sensors: Arc::default(),
             hub: Arc::clone(&hub),
             queue,
+            deprecated: false,
+            info: Arc::default(),
             captured: Arc::new(Captured::default()),
         });
         let listener = Listener::open(&Address::Unix(socket(&directory))).unwrap();
@@ -193,17 +196,39 @@ async fn answers() {
         (status.code(), status.message()),
         (Code::Unavailable, "the agent is starting")
     );
-    let status = client.get_info(GetInfoRequest::default()).await.unwrap_err();
+    let info = client.get_info(GetInfoRequest::default()).await.unwrap().into_inner();
     assert_eq!(
-        (status.code(), status.message()),
-        (Code::Unimplemented, "GetInfo is not supported yet")
+        (info.name.as_str(), info.version.as_str()),
+        ("tetragon", crate::VERSION)
     );
+    assert_eq!(info.probes[0].name, "override_return");
     #[allow(deprecated, reason = "old clients still call it")]
     let status = client.list_sensors(ListSensorsRequest {}).await.unwrap_err();
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unknown, "ListSensors is deprecated")
     );
+    #[allow(deprecated, reason = "old clients still call it")]
+    let status = client
+        .enable_tracing_policy(EnableTracingPolicyRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (
+            Code::Unknown,
+            "EnableTracingPolicy is deprecated: use ConfigureTracingPolicy, or start the agent with \
+             --enable-deprecated-tracingpolicy-grpc"
+        )
+    );
+    let status = client
+        .configure_tracing_policy(ConfigureTracingPolicyRequest {
+            mode: Some(TracingPolicyMode::TpModeMonitorOnly.into()),
+            ..ConfigureTracingPolicyRequest::default()
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
     let mut log = EventLogServiceClient::new(agent.channel().await);
     let status = log.get_event_log_params(GetEventLogParamsRequest {}).await.unwrap_err();
     assert_eq!(
@@ -253,6 +278,8 @@ async fn tcp() {
         sensors: Arc::default(),
         hub: Arc::default(),
         queue: 1,
+        deprecated: false,
+        info: Arc::default(),
         captured: Arc::default(),
     });
     let serving = Serving::start(&routes, vec![Listener::Tcp(socket)]);

@@ -65,6 +65,7 @@ pub(super) fn syscall_id(number: u64) -> u64 {
 /// What the code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
+    Count(u64),
     Signal(u64),
     Override(u64),
     Begin(u64, u64, u64),
@@ -318,6 +319,7 @@ impl Machine<'_> {
             Some(runtime::SYSCALL) => syscall_id(r1),
             Some(runtime::PIECES) => self.fill(r2, self.world.bytes(r4, self.regs[5]))?,
             Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
+            Some(runtime::COUNT) => self.note(Done::Count(r1)),
             Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),

@@ -16,25 +16,31 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             continue;
         }
         let mut withdrawn = returns;
+        let count = |selector: usize| {
+            hook.counters
+                .map(|first| Done::Count(u64::from(first) + selector as u64))
+        };
         if hook.selectors.is_empty() {
             withdrawn = false;
+            done.extend(count(0));
             report(point, hook, 0, 0, world, &mut done);
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
             if !selector.filters.iter().all(|filter| passes(filter, hook, world)) {
                 continue;
             }
+            done.extend(count(index));
             let mut last = 0;
             for action in &selector.actions {
                 last = match *action {
                     Action::Post => 0,
                     Action::NoPost => 8,
                     Action::Override(result) => {
-                        done.push(Done::Override(i64::from(result) as u64));
+                        done.extend((!hook.monitor).then(|| Done::Override(i64::from(result) as u64)));
                         4
                     }
                     Action::Signal(number) => {
-                        done.push(Done::Signal(u64::from(number)));
+                        done.extend((!hook.monitor).then(|| Done::Signal(u64::from(number))));
                         if number == 9 { 2 } else { 9 }
                     }
                 };

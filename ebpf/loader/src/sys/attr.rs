@@ -43,6 +43,20 @@ attributes! {
         prog_fd: u32, retval: u32, data_size_in: u32, data_size_out: u32, data_in: u64, data_out: u64, repeat: u32,
         duration: u32, ctx_size_in: u32, ctx_size_out: u32, ctx_in: u64, ctx_out: u64, flags: u32, cpu: u32,
     }
+    /// A batch of elements.
+    Batch {
+        start: u64, end: u64, keys: u64, values: u64, count: u32, map_fd: u32, elem_flags: u64, flags: u64,
+    }
+    /// For programs attached to many functions of the kernel.
+    KprobeMulti {
+        prog_fd: u32, target_fd: u32, attach_type: u32, link_flags: u32, flags: u32, count: u32, symbols: u64,
+        addresses: u64, cookies: u64,
+    }
+    /// For programs attached to many functions of a file.
+    UprobeMulti {
+        prog_fd: u32, target_fd: u32, attach_type: u32, link_flags: u32, path: u64, offsets: u64, counters: u64,
+        cookies: u64, count: u32, flags: u32, pid: u32, reserved: u32,
+    }
     /// For programs attached to perf events.
     LinkCreate {
         prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32, cookie: u64,

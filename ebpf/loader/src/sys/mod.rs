@@ -10,6 +10,7 @@ mod bpf;
 pub(crate) mod fake;
 #[cfg(test)]
 pub(crate) use fake::ReadAttr;
+mod features;
 mod hint;
 mod map;
 mod perf;
@@ -24,6 +25,7 @@ pub(crate) use bpf::{
     BtfLoad, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load, raw_tracepoint_open,
     test_run,
 };
+pub(crate) use features::{KPROBE_MULTI, UPROBE_MULTI, build_id_event, kprobe_multi, update_nothing, uprobe_multi};
 pub(crate) use map::{MapError, MapFd, MapSpec};
 pub(crate) use perf::{open_kprobe, open_tracepoint, perf_attach};
 pub(crate) use region::Region;
@@ -72,6 +74,7 @@ pub(crate) enum Command {
     RawTracepointOpen = 17,
     BtfLoad = 18,
     MapFreeze = 22,
+    MapUpdateBatch = 26,
     LinkCreate = 28,
 }
 
@@ -89,6 +92,7 @@ impl Command {
             Self::RawTracepointOpen => "BPF_RAW_TRACEPOINT_OPEN",
             Self::BtfLoad => "BPF_BTF_LOAD",
             Self::MapFreeze => "BPF_MAP_FREEZE",
+            Self::MapUpdateBatch => "BPF_MAP_UPDATE_BATCH",
             Self::LinkCreate => "BPF_LINK_CREATE",
         }
     }

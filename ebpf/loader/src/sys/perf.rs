@@ -16,18 +16,18 @@ const ENABLE: u64 = 0x2400;
 /// The beginning of `struct perf_event_attr` (`include/uapi/linux/perf_event.h`), up to `config2`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct EventAttr {
-    event_type: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup_events: u32,
-    bp_type: u32,
-    function: u64,
-    offset: u64,
+pub(super) struct EventAttr {
+    pub(super) event_type: u32,
+    pub(super) size: u32,
+    pub(super) config: u64,
+    pub(super) sample_period: u64,
+    pub(super) sample_type: u64,
+    pub(super) read_format: u64,
+    pub(super) flags: u64,
+    pub(super) wakeup_events: u32,
+    pub(super) bp_type: u32,
+    pub(super) function: u64,
+    pub(super) offset: u64,
 }
 
 /// `PERF_TYPE_TRACEPOINT`.

@@ -3,6 +3,7 @@
 //! A program here calls the policy code, [`policies_of_hook`], which the agent puts in place of the function below when it
 //! loads the program for a hook. Policy code calls the functions of [`read`], [`record`] and [`pair`].
 
+mod count;
 mod entry;
 mod fact;
 mod pair;

@@ -8,16 +8,17 @@ use policy::{
 
 /// Where a way leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    /// Offsets: see [`ebpf_codegen::Arg::way`].
-    pub(super) way: Vec<i32>,
+pub struct End {
+    /// Offsets: at each but the last a pointer is read that many bytes behind where the way has come to, and followed; the
+    /// last leads to the value.
+    pub way: Vec<i32>,
     /// How to read what is there, if its type says so.
-    pub(super) arg_type: Option<ArgType>,
+    pub arg_type: Option<ArgType>,
 }
 
 /// Walks `path` from a value of type `root`: a pointer that is followed or, with `address`, a structure whose address is
 /// the value. The error is the end of a sentence.
-pub(super) fn walk(types: &Btf<'_>, root: TypeId, address: bool, path: &ResolvePath) -> Result<End, String> {
+pub fn walk(types: &Btf<'_>, root: TypeId, address: bool, path: &ResolvePath) -> Result<End, String> {
     let mut at = Place {
         types,
         way: vec![],

@@ -1,0 +1,15 @@
+//! What policies ask of a kernel, answered from its type information.
+//!
+//! The agent asks the running kernel, `tetra tracingpolicy check --btf` the file of any: the answers are the same, as
+//! far as types tell them.
+//!
+//! Promises: no I/O; whatever the type information says, there is an answer.
+//!
+//! Leaves out: what only the running kernel knows: the fields of tracepoints, which are in files of tracefs, and functions
+//! without type information (see [`TypedKernel`]).
+#![forbid(unsafe_code)]
+
+mod kernel;
+pub mod way;
+
+pub use kernel::{LSM, TypedKernel};

@@ -1,0 +1,70 @@
+//! `tetra tracingpolicy check`: what is wrong with files of policies, all of it.
+//!
+//! With the type information of a kernel, also whether that kernel has what they name. A line for each problem goes to
+//! standard output, in the form that editors know from compilers.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use btf::Btf;
+use policy::diagnostic::Severity;
+use policy::kernel::{Answer, Kernel, NoKernel};
+use policy::limits::Limits;
+use policy::yaml::Budget;
+use policy_btf::TypedKernel;
+
+use super::file;
+use crate::compact::escape;
+use crate::getevents::output;
+
+/// Checks `files`, for the kernel of the type information in `btf`.
+pub(super) fn run(files: &[PathBuf], btf: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = btf else {
+        return all(files, &NoKernel);
+    };
+    let wrong = || format!("{}: give the /sys/kernel/btf/vmlinux of a kernel", path.display());
+    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let types = Btf::parse(&bytes).with_context(wrong)?;
+    all(
+        files,
+        &TypedKernel {
+            types: &types,
+            symbols: &|_| false,
+            tracepoints: &|_, _| Answer::Unknown,
+        },
+    )
+}
+
+fn all(files: &[PathBuf], kernel: &dyn Kernel) -> anyhow::Result<()> {
+    let mut bad = 0;
+    for path in files {
+        let (text, right) = one(path, kernel);
+        output::print(text.as_bytes())?;
+        bad += usize::from(!right);
+    }
+    anyhow::ensure!(bad == 0, "{bad} of {} files would be refused", files.len());
+    Ok(())
+}
+
+/// What is to be said of a file, and whether it can be loaded.
+fn one(path: &Path, kernel: &dyn Kernel) -> (String, bool) {
+    let shown = path.display().to_string();
+    let name = escape(&shown);
+    let text = match file::read(path) {
+        Ok(text) => text,
+        Err(error) => return (format!("{name}: {}\n", escape(&format!("{error:#}"))), false),
+    };
+    let (policies, problems) = policy::resolve::load(&text, Budget::default(), &Limits::default(), kernel);
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    for problem in &problems {
+        let _ = writeln!(out, "{name}:{}", escape(&problem.to_string()));
+    }
+    let right = problems.iter().all(|problem| problem.severity != Severity::Error);
+    if right {
+        let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let _ = writeln!(out, "{name}: {} can be loaded", escape(&names.join(", ")));
+    }
+    (out, right)
+}
