@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use btf::Btf;
 use ebpf_abi::{config::Config, event::op};
-use ebpf_loader::{Link, Maps, ProgramKind, RingBuffer};
+use ebpf_loader::{Link, Maps, Program, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
@@ -104,12 +104,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         }
     }
     for (_, program) in &programs {
-        tracing::debug!(
-            program = program.name(),
-            verified = program.verified_insns(),
-            bytes = program.xlated_len(),
-            "attached"
-        );
+        tell(program);
     }
     let maps = loaded.into_maps();
     let stats = Arc::new(StatsHandle::new(
@@ -125,6 +120,16 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         stats,
         procfs,
     })
+}
+
+/// Says how large a program is. Test machines read it, and compare with `vmtests/verifier.toml`.
+pub(super) fn tell(program: &Program) {
+    tracing::debug!(
+        program = program.name(),
+        verified = program.verified_insns(),
+        bytes = program.xlated_len(),
+        "attached"
+    );
 }
 
 /// What turns records into events.

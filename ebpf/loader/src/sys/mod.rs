@@ -21,8 +21,8 @@ use std::{
 };
 
 pub(crate) use bpf::{
-    BtfLoad, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load, raw_tracepoint_open,
-    test_run,
+    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load,
+    raw_tracepoint_open, test_run,
 };
 pub(crate) use map::{MapError, MapFd, MapSpec};
 pub(crate) use perf::{open_kprobe, open_tracepoint, perf_attach};
