@@ -14,7 +14,7 @@ use crate::{
     loaded::Loaded,
     map::Map,
     probe,
-    sys::{self, LogLevel, ProgLoad},
+    sys::{self, Ending, LogLevel, ProgLoad},
 };
 
 /// First size of the verifier's log, and the largest that is tried. The kernel refuses more than 16 MiB before 5.2, and
@@ -267,6 +267,13 @@ impl Program {
             program: self.name.clone(),
             source,
         })
+    }
+
+    /// Runs this program and then `early` as [`Self::test_run`] does, but in the context of a new process, which ends as
+    /// `ending` says: this one as its first act, `early` when it has all of its threads, if it ever has more than one.
+    /// Returns the status that wait(2) gives for it. What does not run says nothing of it.
+    pub fn doomed_run(&self, early: &Self, ending: Ending) -> Result<i32, Error> {
+        sys::doomed(self.fd.as_fd(), early.fd.as_fd(), ending).map_err(|source| Error::Doomed { source })
     }
 
     fn expect(&self, right: bool) -> Result<(), Error> {

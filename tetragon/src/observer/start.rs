@@ -84,8 +84,8 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
     let mut ring = RingBuffer::new(loaded.map("tg_events")?)?;
     let load = |(_, name): (u8, &str)| loaded.load(name, ProgramKind::RawTracepoint);
     let [exit, exec, fork] = [load(PROGRAMS[0])?, load(PROGRAMS[1])?, load(PROGRAMS[2])?];
-    self_test::run(&exec, &mut ring, loaded.maps(), &procfs, &config, &path)?;
-    let sent_before = stats::sent(loaded.maps(), op::EXECVE);
+    self_test::run(&exec, &exit, &mut ring, loaded.maps(), &procfs, &config, &path)?;
+    let sent_before = [op::EXECVE, op::EXIT, op::DATA].map(|op| (op, stats::sent(loaded.maps(), op)));
     let mut links = Vec::new();
     links.extend(
         options
