@@ -42,9 +42,19 @@ pub struct Plan {
     pub watchdog_s: u64,
     /// Send raw ring buffer records of the cases that record them ([`Event::Blob`]).
     pub record: bool,
-    /// Whether somebody sits at the console: when not, [`Mode::Demo`] ends after its workload instead of giving a shell.
+    /// The terminal, if somebody sits at the console: if not, [`Mode::Demo`] ends after its workload instead of giving a
+    /// shell.
     #[serde(default)]
-    pub terminal: bool,
+    pub terminal: Option<Terminal>,
+}
+
+/// Size of a terminal in characters. A serial port does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }
 
 /// Kinds of runs.

@@ -127,7 +127,7 @@ fn plan(kernel: &Kernel, rows: &[String]) -> Plan {
         // Time of the guest says nothing about time of the host here.
         watchdog_s: 0,
         record: false,
-        terminal: false,
+        terminal: None,
     }
 }
 

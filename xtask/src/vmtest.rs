@@ -115,7 +115,7 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
             // The guest ends itself first: it can say what hangs.
             watchdog_s: limit.as_secs().saturating_sub(30).max(30),
             record: args.record,
-            terminal: false,
+            terminal: None,
         },
         counted: false,
         limit,

@@ -30,7 +30,7 @@ fn plan() -> Result<()> {
         Mode::Test => tests(&plan),
         Mode::Bench => bench::rows(&plan, &mut boot()?),
         Mode::Demo => interactive::demo(plan.terminal),
-        Mode::Shell => interactive::shell(),
+        Mode::Shell => interactive::shell(plan.terminal),
     }
 }
 
