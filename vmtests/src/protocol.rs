@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::Machine;
+
 /// Where the plan is in the guest.
 pub const PLAN_PATH: &str = "/plan.json";
 
@@ -38,6 +40,8 @@ pub struct Plan {
     pub names: Vec<String>,
     /// Kernel modules to load first, in this order, as paths in the guest.
     pub modules: Vec<String>,
+    /// What the cases ask of the machine.
+    pub machine: Machine,
     /// Seconds after which the guest ends itself with [`EXIT_WATCHDOG`]; 0 for never.
     pub watchdog_s: u64,
     /// Send raw ring buffer records of the cases that record them ([`Event::Blob`]).

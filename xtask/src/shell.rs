@@ -2,6 +2,7 @@
 
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::protocol::{EXIT_DONE, Mode, Plan, Terminal};
 use crate::tool;
 use crate::vm::folder::Folder;
@@ -24,6 +25,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         kernel: kernel.name.clone(),
         names: Vec::new(),
         modules: Vec::new(),
+        machine: Machine::default(),
         watchdog_s: if terminal { 0 } else { 300 },
         record: false,
         terminal: terminal.then(size),

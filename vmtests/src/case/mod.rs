@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 pub use step::{Run, Start, Step};
 
-use crate::expect::Expectations;
+use crate::{expect::Expectations, machine::Machine};
 
 /// The content of `case.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Case {
     /// Kernels that cannot run it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
+    /// What it asks of its machine. The host has seen to it.
+    #[serde(default)]
+    pub machine: Machine,
     /// Seconds after which it has failed.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
