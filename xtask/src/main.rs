@@ -29,6 +29,7 @@ mod setup;
 mod shell;
 mod test;
 mod tool;
+mod verifier;
 mod vm;
 mod vmtest;
 

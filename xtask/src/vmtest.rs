@@ -8,7 +8,7 @@ use crate::vm::excerpt::excerpt;
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
 use crate::vm::stream::Report;
-use crate::{build, paths, setup, shell, tool};
+use crate::{build, paths, setup, shell, tool, verifier};
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,7 +39,8 @@ pub(crate) struct Args {
     /// A shell in a machine instead of the cases.
     #[arg(long)]
     shell: bool,
-    /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs.
+    /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs, and what verifying the kernel
+    /// programs took to vmtests/verifier.toml.
     #[arg(long)]
     record: bool,
     /// Take the programs as they were built last.
@@ -153,7 +154,11 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names
     };
     let live = stdout().is_terminal();
     let begin = Instant::now();
-    let report = run.run(|event| match event {
+    let mut verified = verifier::Programs::new();
+    let mut report = run.run(|event| match event {
+        Event::Measure { quantity, value, .. } => {
+            verified.insert(quantity.clone(), *value as u64);
+        }
         Event::Outcome {
             name: case,
             verdict,
@@ -174,6 +179,10 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names
         }
         _ => {}
     })?;
+    if !verified.is_empty() {
+        let findings = verifier::compare(&kernel.name, &verified, args.record)?;
+        report.add("(verifier)", &findings);
+    }
     tool::step(&format!("{name}: {} in {} s", report.line(), begin.elapsed().as_secs()));
     if report.count(Verdict::Failed) > 0 || args.keep || args.record {
         tool::step(&format!(
