@@ -14,6 +14,9 @@ pub enum Error {
     /// Root without its powers, as in a container.
     #[error("not allowed to load kernel programs: capability {0} is missing, add it or run with CAP_SYS_ADMIN")]
     Capability(&'static str),
+    /// Root who may not look at others.
+    #[error("not allowed to look at processes that run already: capability CAP_SYS_PTRACE is missing, add it")]
+    Ptrace,
     /// The kernel gives nobody access to its memory.
     #[error(
         "the kernel is locked down (confidentiality): kernel programs cannot read what they observe; boot with \
@@ -33,6 +36,16 @@ pub fn check() -> Result<(), Error> {
 }
 
 fn check_capabilities(effective: CapabilitySet, root: bool) -> Result<(), Error> {
+    check_bpf(effective, root)?;
+    // For the executables and namespaces of processes (proc(5)).
+    if effective.contains(CapabilitySet::SYS_PTRACE) {
+        Ok(())
+    } else {
+        Err(Error::Ptrace)
+    }
+}
+
+fn check_bpf(effective: CapabilitySet, root: bool) -> Result<(), Error> {
     if effective.contains(CapabilitySet::SYS_ADMIN) {
         return Ok(());
     }
@@ -63,9 +76,10 @@ mod tests {
 
     #[test]
     fn capabilities_that_suffice() {
-        let (bpf, perfmon) = (CapabilitySet::BPF, CapabilitySet::PERFMON);
-        assert_eq!(check_capabilities(CapabilitySet::SYS_ADMIN, false), Ok(()));
-        assert_eq!(check_capabilities(bpf | perfmon, false), Ok(()));
+        let (bpf, perfmon, ptrace) = (CapabilitySet::BPF, CapabilitySet::PERFMON, CapabilitySet::SYS_PTRACE);
+        assert_eq!(check_capabilities(CapabilitySet::SYS_ADMIN | ptrace, false), Ok(()));
+        assert_eq!(check_capabilities(bpf | perfmon | ptrace, false), Ok(()));
+        assert_eq!(check_capabilities(CapabilitySet::SYS_ADMIN, true), Err(Error::Ptrace));
         assert_eq!(check_capabilities(CapabilitySet::empty(), false), Err(Error::NotRoot));
         assert_eq!(
             check_capabilities(CapabilitySet::empty(), true),

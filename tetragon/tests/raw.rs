@@ -88,7 +88,7 @@ fn every_record_decodes() {
     }
     for recording in recordings() {
         let kernel = recording.split('/').next().unwrap();
-        for kind in ["exec", "exit", "clone"] {
+        for kind in ["exec", "exit", "clone", "data"] {
             assert!(kernels.contains(&(kernel.to_owned(), kind)), "no {kind} of {kernel}");
         }
     }

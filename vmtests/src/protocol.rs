@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::Machine;
+
 /// Where the plan is in the guest.
 pub const PLAN_PATH: &str = "/plan.json";
 
@@ -38,13 +40,25 @@ pub struct Plan {
     pub names: Vec<String>,
     /// Kernel modules to load first, in this order, as paths in the guest.
     pub modules: Vec<String>,
+    /// What the cases ask of the machine.
+    pub machine: Machine,
     /// Seconds after which the guest ends itself with [`EXIT_WATCHDOG`]; 0 for never.
     pub watchdog_s: u64,
     /// Send raw ring buffer records of the cases that record them ([`Event::Blob`]).
     pub record: bool,
-    /// Whether somebody sits at the console: when not, [`Mode::Demo`] ends after its workload instead of giving a shell.
+    /// The terminal, if somebody sits at the console: if not, [`Mode::Demo`] ends after its workload instead of giving a
+    /// shell.
     #[serde(default)]
-    pub terminal: bool,
+    pub terminal: Option<Terminal>,
+}
+
+/// Size of a terminal in characters. A serial port does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }
 
 /// Kinds of runs.

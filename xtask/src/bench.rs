@@ -3,6 +3,7 @@
 //! Guest time counts instructions, one a nanosecond, so results are the same on any machine, however busy.
 
 use crate::kernel::{self, Kernel};
+use crate::machine::Machine;
 use crate::protocol::{Event, Mode, Plan, Verdict};
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
@@ -124,10 +125,11 @@ fn plan(kernel: &Kernel, rows: &[String]) -> Plan {
         kernel: kernel.name.clone(),
         names: rows.to_vec(),
         modules: Vec::new(),
+        machine: Machine::default(),
         // Time of the guest says nothing about time of the host here.
         watchdog_s: 0,
         record: false,
-        terminal: false,
+        terminal: None,
     }
 }
 

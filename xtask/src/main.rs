@@ -16,6 +16,10 @@ mod build;
 mod demo;
 mod initramfs;
 mod kernel;
+// As above.
+#[path = "../../vmtests/src/machine.rs"]
+#[allow(dead_code, unreachable_pub, reason = "part of another crate")]
+mod machine;
 mod paths;
 // As above.
 #[path = "../../vmtests/src/protocol.rs"]
@@ -25,6 +29,7 @@ mod setup;
 mod shell;
 mod test;
 mod tool;
+mod verifier;
 mod vm;
 mod vmtest;
 

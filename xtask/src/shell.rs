@@ -2,12 +2,13 @@
 
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
-use crate::protocol::{EXIT_DONE, Mode, Plan};
+use crate::machine::Machine;
+use crate::protocol::{EXIT_DONE, Mode, Plan, Terminal};
 use crate::tool;
 use crate::vm::folder::Folder;
 use crate::vm::qemu::{Console, Qemu};
 use anyhow::{Context as _, Result, bail};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use std::fs;
 use std::io::{IsTerminal as _, stdin, stdout};
 use std::process::Stdio;
@@ -24,9 +25,10 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         kernel: kernel.name.clone(),
         names: Vec::new(),
         modules: Vec::new(),
+        machine: Machine::default(),
         watchdog_s: if terminal { 0 } else { 300 },
         record: false,
-        terminal,
+        terminal: terminal.then(size),
     };
     let initramfs = folder.path().join("initramfs");
     initramfs::write(&initramfs, payload, kernel, plan)?;
@@ -63,6 +65,17 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
             "the machine ended with {status}; its records are in {}",
             folder.path().display()
         ),
+    }
+}
+
+/// The size of the terminal; the usual one where it does not say.
+fn size() -> Terminal {
+    match tcgetwinsize(stdout()) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => Terminal {
+            rows: size.ws_row,
+            columns: size.ws_col,
+        },
+        _ => Terminal { rows: 24, columns: 80 },
     }
 }
 

@@ -2,13 +2,15 @@
 
 use crate::initramfs::Payload;
 use crate::kernel::{self, Kernel};
+use crate::machine::Machine;
 use crate::protocol::{Event, Mode, Plan, Verdict};
 use crate::vm::excerpt::excerpt;
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
 use crate::vm::stream::Report;
-use crate::{build, paths, setup, shell, tool};
+use crate::{build, paths, setup, shell, tool, verifier};
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
@@ -37,7 +39,8 @@ pub(crate) struct Args {
     /// A shell in a machine instead of the cases.
     #[arg(long)]
     shell: bool,
-    /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs.
+    /// Write the raw ring buffer records that cases record to target/vm/KERNEL/blobs, and what verifying the kernel
+    /// programs took to vmtests/verifier.toml.
     #[arg(long)]
     record: bool,
     /// Take the programs as they were built last.
@@ -70,6 +73,7 @@ impl Args {
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     let names = names(&cases()?, &args.filter)?;
+    let machines = machines(&names)?;
     setup::for_machines()?;
     let kernels = kernels(args)?;
     let payload = build::payload(args.no_build)?;
@@ -78,29 +82,54 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         return shell::run(kernel, &payload, Mode::Shell);
     }
 
-    let queue = Mutex::new(kernels.iter().enumerate());
-    let reports = Mutex::new(Vec::new());
+    let mut runs = Vec::new();
+    for (position, kernel) in kernels.iter().enumerate() {
+        runs.extend(
+            machines
+                .iter()
+                .map(|(machine, names)| (position, kernel, machine, names)),
+        );
+    }
+    let jobs = args.jobs.clamp(1, runs.len());
+    let queue = Mutex::new(runs.into_iter());
+    let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..args.jobs.clamp(1, kernels.len()) {
+        for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
-                    let Some((position, kernel)) = queue.lock().expect("no panic").next() else {
+                    let Some((position, kernel, machine, names)) = queue.lock().expect("no panic").next() else {
                         return;
                     };
-                    let report = one(args, kernel, &payload, &names);
-                    reports.lock().expect("no panic").push((position, report));
+                    let result = one(args, kernel, &payload, machine, names);
+                    results.lock().expect("no panic").push(((position, machine), result));
                 }
             });
         }
     });
-    let mut reports = reports.into_inner()?;
-    reports.sort_by_key(|(position, _)| *position);
-    conclude(&kernels, reports.into_iter().map(|(_, report)| report).collect())
+    let mut results = results.into_inner().expect("no panic");
+    results.sort_by_key(|(place, _)| *place);
+    let mut by_kernel: Vec<Vec<Result<Report>>> = kernels.iter().map(|_| Vec::new()).collect();
+    for ((position, _), result) in results {
+        by_kernel[position].push(result);
+    }
+    conclude(&kernels, by_kernel)
 }
 
-/// Runs the cases on one kernel, and tells how it goes.
-fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Result<Report> {
-    let name = &kernel.name;
+/// The kinds of machines that cases ask for, with those cases.
+fn machines(names: &[String]) -> Result<BTreeMap<Machine, Vec<String>>> {
+    let mut machines = BTreeMap::<_, Vec<String>>::new();
+    for name in names {
+        let path = paths::root().join("vmtests/cases").join(name).join("case.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let machine = Machine::of(&text).with_context(|| path.display().to_string())?;
+        machines.entry(machine).or_default().push(name.clone());
+    }
+    Ok(machines)
+}
+
+/// Runs cases on one machine, and tells how it goes.
+fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names: &[String]) -> Result<Report> {
+    let name = &format!("{}{}", kernel.name, machine.suffix());
     tool::step(&format!("{name}: {}", kernel.description));
     let limit = Duration::from_secs(args.limit * 60);
     let folder = Folder::claim(name)?;
@@ -109,13 +138,14 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
         payload,
         plan: Plan {
             mode: Mode::Test,
-            kernel: name.clone(),
+            kernel: kernel.name.clone(),
             names: names.to_vec(),
             modules: Vec::new(),
+            machine: machine.clone(),
             // The guest ends itself first: it can say what hangs.
             watchdog_s: limit.as_secs().saturating_sub(30).max(30),
             record: args.record,
-            terminal: false,
+            terminal: None,
         },
         counted: false,
         limit,
@@ -124,15 +154,17 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
     };
     let live = stdout().is_terminal();
     let begin = Instant::now();
-    let report = run.run(|event| {
-        if let Event::Outcome {
+    let mut verified = verifier::Programs::new();
+    let mut report = run.run(|event| match event {
+        Event::Measure { quantity, value, .. } => {
+            verified.insert(quantity.clone(), *value as u64);
+        }
+        Event::Outcome {
             name: case,
             verdict,
             reason,
             millis,
-        } = event
-            && live
-        {
+        } if live => {
             let mark = match verdict {
                 Verdict::Passed => "ok",
                 Verdict::Failed => "FAILED",
@@ -145,7 +177,12 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
                 millis % 1000 / 100
             );
         }
+        _ => {}
     })?;
+    if !verified.is_empty() {
+        let findings = verifier::compare(&kernel.name, &verified, args.record)?;
+        report.add("(verifier)", &findings);
+    }
     tool::step(&format!("{name}: {} in {} s", report.line(), begin.elapsed().as_secs()));
     if report.count(Verdict::Failed) > 0 || args.keep || args.record {
         tool::step(&format!(
@@ -158,21 +195,19 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, names: &[String]) -> Res
     Ok(report)
 }
 
-/// Prints what failed and the closing lines; fails when anything did.
-fn conclude(kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
+/// Prints what failed and the closing lines; fails when anything did. `results` are those of a kernel's machines.
+fn conclude(kernels: &[Kernel], results: Vec<Vec<Result<Report>>>) -> Result<()> {
     let mut lines = Vec::new();
     let mut good = true;
-    for (kernel, report) in kernels.iter().zip(reports) {
-        let report = match report {
-            Ok(report) => report,
-            Err(error) => {
-                println!("\n{}: {error:#}", kernel.name);
-                lines.push(format!("{}: 0 passed, 1 failed", kernel.name));
-                good = false;
-                continue;
+    for (kernel, results) in kernels.iter().zip(results) {
+        let mut whole = Report::default();
+        for result in results {
+            match result {
+                Ok(report) => whole.outcomes.extend(report.outcomes),
+                Err(error) => whole.add("(machine)", &[format!("{error:#}")]),
             }
-        };
-        for outcome in &report.outcomes {
+        }
+        for outcome in &whole.outcomes {
             let detail = excerpt(&outcome.detail);
             match outcome.verdict {
                 Verdict::Passed => {}
@@ -180,8 +215,8 @@ fn conclude(kernels: &[Kernel], reports: Vec<Result<Report>>) -> Result<()> {
                 Verdict::Skipped => println!("{}: {} skipped: {detail}", kernel.name, outcome.name),
             }
         }
-        good &= report.count(Verdict::Failed) == 0;
-        lines.push(format!("{}: {}", kernel.name, report.line()));
+        good &= whole.count(Verdict::Failed) == 0;
+        lines.push(format!("{}: {}", kernel.name, whole.line()));
     }
     println!();
     for line in lines {

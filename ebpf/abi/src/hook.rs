@@ -24,6 +24,9 @@ pub const SCRATCHES: u32 = 6;
 /// Words that are kept from the entry of a function to its return.
 pub const SAVED: usize = 6;
 
+/// Longest text that is searched for, in bytes, rounded up to words.
+pub const NEEDLE_LEN: usize = 104;
+
 /// What policy code found out about what its hook was called with.
 #[repr(C, align(8))]
 pub struct HookScratch {
@@ -37,6 +40,8 @@ pub struct HookScratch {
     pub since: u64,
     /// What was kept from its entry.
     pub saved: [u64; SAVED],
+    /// What is searched for.
+    pub needle: [u8; NEEDLE_LEN],
     /// For each slot a bit that says that reading into it was tried, and [`READ`] bits above it one that says that it
     /// was read. Here and not in a register, where the verifier would tell all combinations apart.
     pub state: u64,
@@ -104,6 +109,9 @@ pub mod offset {
 
     /// A word for policy code.
     pub const CELL: i16 = offset_of!(HookScratch, cell) as i16;
+
+    /// What is searched for.
+    pub const NEEDLE: i16 = offset_of!(HookScratch, needle) as i16;
 
     const fn slot(index: usize) -> usize {
         offset_of!(HookScratch, slots) + index * size_of::<Slot>()
@@ -200,8 +208,31 @@ pub mod runtime {
     /// `(number) -> id`: the id of a system call: its number, marked with bit 31 if the current one is of a 32-bit program.
     pub const SYSCALL: &str = "hook_syscall";
 
+    /// `(scratch, slot, len, fold) -> found`: whether the first `len` bytes of what is searched for are somewhere in a slot;
+    /// with `fold`, whatever the case of the slot's ASCII letters.
+    pub const CONTAINS: &str = "hook_contains";
+
+    /// `(task) -> parent`: the `struct task_struct` of the parent of a process; 0 when that is the kernel.
+    pub const PARENT: &str = "hook_parent";
+
+    /// `(task, namespaced) -> pid`: the id of a process, or that in its own pid namespace, 0 in the initial one.
+    pub const PID: &str = "hook_pid";
+
+    /// `(scratch, milliseconds, scope) -> limited`: whether a record like this one was let through less than so long ago.
+    pub const LIMITED: &str = "hook_limited";
+
     /// `(scratch) -> sent`: sends the record.
     pub const SEND: &str = "hook_send";
+}
+
+/// What counts together for [`runtime::LIMITED`].
+pub mod scope {
+    /// Records of one thread.
+    pub const THREAD: u32 = 0;
+    /// Records of one process.
+    pub const PROCESS: u32 = 1;
+    /// All.
+    pub const GLOBAL: u32 = 2;
 }
 
 /// What the address given to [`runtime::PATH`] is of.
@@ -228,6 +259,17 @@ pub mod fact {
     pub const CAP_EFFECTIVE: u32 = 2;
     pub const CAP_INHERITABLE: u32 = 3;
     pub const CAP_PERMITTED: u32 = 4;
+    /// A bit for each namespace, by its position, that is another than at exec or clone, or when last remembered.
+    pub const NAMESPACES_CHANGED: u32 = 32;
+    /// Remembers the namespaces of now. The value is 0.
+    pub const REMEMBER_NAMESPACES: u32 = 33;
+    /// A bit for each capability that is in one of the sets and not in the other: of now, and at exec or clone, or when
+    /// last remembered.
+    pub const CAP_EFFECTIVE_CHANGED: u32 = 34;
+    pub const CAP_INHERITABLE_CHANGED: u32 = 35;
+    pub const CAP_PERMITTED_CHANGED: u32 = 36;
+    /// Remembers the capabilities of now. The value is 0.
+    pub const REMEMBER_CAPABILITIES: u32 = 37;
     /// Inode number of the namespace at this plus its position in [`Namespaces`](crate::map::Namespaces).
     pub const NAMESPACE: u32 = 8;
 }

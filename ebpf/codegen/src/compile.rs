@@ -7,7 +7,7 @@ use crate::{
     field, number,
     plan::{Action, Context, Filter, Hook, Point, Selector, Stage},
     read::{Reader, forget, scratch_number},
-    report, text,
+    report, search, text,
 };
 
 /// `bpf_send_signal` (`enum bpf_func_id`, kernel 5.3).
@@ -105,7 +105,7 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
     }
     if hook.selectors.is_empty() {
         count(asm, hook, 0);
-        report::record(asm, reader, op, hook, 0, action_number::POST);
+        report::record(asm, reader, op, hook, 0, action_number::POST, None);
     }
     for (index, selector) in hook.selectors.iter().enumerate() {
         let next = asm.label();
@@ -153,6 +153,21 @@ fn compile_filter(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, filter:
             Some(slot) => field::number(asm, slot, *offset, *bytes, *mask, test, fail),
             None => asm.jump(fail),
         },
+        Filter::Contains {
+            subject,
+            texts,
+            fold,
+            not,
+        } => match reader.text(asm, *subject, &hook.args, fail) {
+            Some(slot) => search::contains(asm, slot, texts, *fold, *not, fail),
+            None => asm.jump(fail),
+        },
+        Filter::Gained { old, new } => search::gained(asm, reader, &hook.args, (*old, *new), fail),
+        Filter::Lineage { namespaced, pids, not } => search::lineage(asm, *namespaced, pids, *not, fail),
+        Filter::Remember(what) => {
+            asm.set(Reg::R1, u64::from(*what));
+            asm.call(runtime::FACT);
+        }
         Filter::Address {
             subject,
             offset,
@@ -175,11 +190,15 @@ fn compile_actions(
     selector: &Selector,
 ) {
     count(asm, hook, index);
-    let mut post = true;
+    let (mut post, mut limit) = (true, None);
     let mut last = action_number::POST;
     for action in &selector.actions {
         last = match *action {
             Action::Post => action_number::POST,
+            Action::Limit { window, scope } => {
+                limit = Some((window, scope));
+                action_number::POST
+            }
             Action::NoPost => {
                 post = false;
                 action_number::NO_POST
@@ -209,7 +228,7 @@ fn compile_actions(
         };
     }
     if post {
-        report::record(asm, reader, op, hook, index, last);
+        report::record(asm, reader, op, hook, index, last, limit);
     } else if hook.stage == Stage::Return {
         report::withdraw(asm, op, hook);
     }

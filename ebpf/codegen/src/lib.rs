@@ -19,6 +19,7 @@ mod number;
 mod plan;
 mod read;
 mod report;
+mod search;
 mod text;
 
 #[cfg(test)]

@@ -192,6 +192,36 @@ pub enum Filter {
         /// The condition.
         test: NumberTest,
     },
+    /// On a string, a path or bytes: whether one of the texts, each of at most 104 bytes, is somewhere within.
+    Contains {
+        /// Where to look.
+        subject: Subject,
+        /// What for; in lower case with `fold`.
+        texts: Vec<Vec<u8>>,
+        /// Whether the case of ASCII letters does not matter.
+        fold: bool,
+        /// Whether to pass where none is found instead.
+        not: bool,
+    },
+    /// On two numbers, sets of bits: whether the second has one that the first has not.
+    Gained {
+        /// Position of the first in [`Hook::args`].
+        old: usize,
+        /// Position of the second.
+        new: usize,
+    },
+    /// On the ids of the current process and its ancestors, up to the ninth.
+    Lineage {
+        /// Whether ids in the own pid namespace are meant. A process in the initial one has none and does not pass, and the
+        /// ancestors end there.
+        namespaced: bool,
+        /// Ids of which one must be among them.
+        pids: Vec<u32>,
+        /// Whether to pass if none is instead.
+        not: bool,
+    },
+    /// Always passes, and asks for a fact: one that [remembers](ebpf_abi::hook::fact) something.
+    Remember(u32),
     /// On an address inside a structure that was read, of 16 bytes, IPv4 addresses in their IPv6 form.
     Address {
         /// What it is part of.
@@ -256,6 +286,13 @@ pub struct TextTest {
 pub enum Action {
     /// Report.
     Post,
+    /// Report unless a report like this was made a short while ago.
+    Limit {
+        /// How long ago, in milliseconds.
+        window: u64,
+        /// What counts together, one of [`scope`](ebpf_abi::hook::scope).
+        scope: u32,
+    },
     /// Do not report.
     NoPost,
     /// Send a signal to the current process.

@@ -17,7 +17,7 @@ const STACK_POINTER: i16 = 152;
 /// `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task` (`enum bpf_func_id`).
 const PROBE_READ_KERNEL: u32 = 113;
 const PID_TGID: u32 = 14;
-const CURRENT_TASK: u32 = 35;
+pub(crate) const CURRENT_TASK: u32 = 35;
 
 /// Where on the stack a pointer or number is read to.
 const CELL: i16 = -8;
@@ -25,6 +25,9 @@ const CELL: i16 = -8;
 /// Where on the stack the registers of a system call are, up to the first argument of a 64-bit program.
 const REGS: i16 = CELL - REGS_LEN;
 const REGS_LEN: i16 = 15 * 8;
+
+/// Where on the stack a number waits for another.
+pub(crate) const SPILL: i16 = REGS - 8;
 
 /// Where things are read to. `R6` is the scratch, 0 while there is none; `R7` is the context.
 pub(crate) struct Reader {

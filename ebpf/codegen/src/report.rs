@@ -4,15 +4,24 @@ use ebpf_abi::{
     event::hook_flag,
     hook::{offset, runtime},
 };
-use ebpf_asm::{Assembler, Reg, Width};
+use ebpf_asm::{Assembler, Condition, Reg, Width};
 
 use crate::{
     plan::{Hook, Stage, Subject},
     read::{Reader, scratch_number},
 };
 
-/// Sends a record of `hook`, whose selector `selector` matched, `action` being the last that was taken.
-pub(crate) fn record(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Hook, selector: usize, action: u16) {
+/// Sends a record of `hook`, whose selector `selector` matched, `action` being the last that was taken; unless `limit`, a
+/// number of milliseconds and a scope, says otherwise.
+pub(crate) fn record(
+    asm: &mut Assembler,
+    reader: &mut Reader,
+    op: u8,
+    hook: &Hook,
+    selector: usize,
+    action: u16,
+    limit: Option<(u64, u32)>,
+) {
     reader.claim(asm);
     let word = (selector as u64 & 0xffff) << 16 | u64::from(action);
     begin(
@@ -53,6 +62,14 @@ pub(crate) fn record(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Ho
             asm.bind(done);
         }
     }
+    let limited = asm.label();
+    if let Some((window, scope)) = limit {
+        scratch_number(asm, Reg::R1);
+        asm.set(Reg::R2, window);
+        asm.set(Reg::R3, u64::from(scope));
+        asm.call(runtime::LIMITED);
+        asm.jump_if(Condition::Ne, Reg::R0, 0, limited);
+    }
     if let Stage::Entry { saved } = &hook.stage {
         for (index, source) in saved.iter().enumerate() {
             reader.word(asm, *source, Reg::R1);
@@ -64,6 +81,15 @@ pub(crate) fn record(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Ho
         asm.call(runtime::KEEP);
     }
     send(asm);
+    if asm.is_used(limited) {
+        let done = asm.label();
+        asm.jump(done);
+        asm.bind(limited);
+        if hook.stage == Stage::Return {
+            withdraw(asm, op, hook);
+        }
+        asm.bind(done);
+    }
 }
 
 /// Sends word that the event that the entry of the function began is of no interest.

@@ -3,7 +3,7 @@
 mod machine;
 mod oracle;
 
-use ebpf_abi::hook::SAVED;
+use ebpf_abi::hook::{SAVED, fact};
 use expect_test::expect;
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         11: call claim_scratch
         12: r6 = r0
         13: if r6 == 0 goto 31
-        14: *(u64*)(r6 +72) = 0
+        14: *(u64*)(r6 +176) = 0
         15: r1 = *(u32*)(r6 +8)
         16: r2 = 13
         17: r3 = 7
@@ -110,6 +110,7 @@ fn a_run_without_scratch_is_counted() {
         register: 0,
         kept: [None; 2],
         scratch: false,
+        limited: false,
     };
     let done = machine::run(&compile(&point).unwrap(), &world, point.context, false);
     assert_eq!(done.unwrap(), [Done::Lost(13)]);
@@ -201,6 +202,26 @@ fn filter() -> impl Strategy<Value = Filter> {
                 test
             }),
         (
+            subject.clone(),
+            prop::collection::vec(texts(), 0..3),
+            any::<bool>(),
+            any::<bool>()
+        )
+            .prop_map(|(subject, texts, fold, not)| Filter::Contains {
+                subject,
+                texts: if fold {
+                    texts.iter().map(|text| text.to_ascii_lowercase()).collect()
+                } else {
+                    texts
+                },
+                fold,
+                not
+            }),
+        (0_usize..4, 0_usize..4).prop_map(|(old, new)| Filter::Gained { old, new }),
+        (any::<bool>(), prop::collection::vec(0_u32..7, 0..3), any::<bool>())
+            .prop_map(|(namespaced, pids, not)| { Filter::Lineage { namespaced, pids, not } }),
+        Just(Filter::Remember(fact::REMEMBER_NAMESPACES)),
+        (
             subject,
             prop::sample::select(vec![16_u16, 24]),
             prop::collection::vec((address(), 0_u8..=128), 0..4),
@@ -250,6 +271,7 @@ fn arg() -> impl Strategy<Value = Arg> {
 fn selector() -> impl Strategy<Value = Selector> {
     let action = prop_oneof![
         Just(Action::Post),
+        (any::<u64>(), 0_u32..3).prop_map(|(window, scope)| Action::Limit { window, scope }),
         Just(Action::NoPost),
         (1_u8..32).prop_map(Action::Signal),
         (-4095_i32..1).prop_map(Action::Override),
@@ -335,19 +357,23 @@ fn world() -> impl Strategy<Value = World> {
         strings,
         prop::option::weighted(0.8, texts()),
         prop::array::uniform2(prop::option::weighted(0.8, (1_u64.., prop::array::uniform6(numbers())))),
+        any::<bool>(),
     )
-        .prop_map(|((args, task), result, pid, facts, strings, binary, kept)| World {
-            args,
-            result,
-            pid,
-            facts,
-            strings: strings.into_iter().map(|(text, _)| text).collect(),
-            binary,
-            task,
-            register: 0,
-            kept,
-            scratch: true,
-        })
+        .prop_map(
+            |((args, task), result, pid, facts, strings, binary, kept, limited)| World {
+                args,
+                result,
+                pid,
+                facts,
+                strings: strings.into_iter().map(|(text, _)| text).collect(),
+                binary,
+                task,
+                register: 0,
+                kept,
+                scratch: true,
+                limited,
+            },
+        )
 }
 
 proptest! {

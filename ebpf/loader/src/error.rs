@@ -84,6 +84,8 @@ pub enum Error {
     Kind { program: String, kind: &'static str },
     #[error("run program {program:?}: {source}")]
     TestRun { program: String, source: SysError },
+    #[error("start a process that ends at once: {source}")]
+    Doomed { source: SysError },
     #[error("map ring buffer {map:?}: {source}")]
     MapRing { map: String, source: SysError },
     #[error("read {path}: {source}")]

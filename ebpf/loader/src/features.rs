@@ -155,7 +155,7 @@ fn load(prog_type: u32, attach_type: u32, attach_btf_id: u32, code: &Code) -> Op
         license: c"GPL",
         ..Default::default()
     };
-    sys::prog_load(&load, &mut []).ok()
+    sys::prog_load(&load, sys::LogLevel::Statistics, &mut []).ok()
 }
 
 /// Whether a kernel that knows such links says that there is no such function.

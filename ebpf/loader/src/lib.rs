@@ -37,3 +37,4 @@ pub use map::{Map, Maps, Update};
 pub use object::Object;
 pub use program::{Program, ProgramKind, TracingAttach};
 pub use ring::{RingBuffer, RingError};
+pub use sys::Ending;

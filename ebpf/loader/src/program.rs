@@ -14,12 +14,15 @@ use crate::{
     loaded::Loaded,
     map::Map,
     probe,
-    sys::{self, ProgLoad},
+    sys::{self, Ending, LogLevel, ProgLoad},
 };
 
 /// First size of the verifier's log, and the largest that is tried. The kernel refuses more than 16 MiB before 5.2, and
 /// nobody reads more.
 const LOG_SIZES: std::ops::RangeInclusive<u32> = 16..=24;
+
+/// Room for the verifier's statistics: some lines, and a number for each function.
+const STATISTICS: usize = 4096;
 
 /// Tries before a program that the kernel was too busy to verify (`EAGAIN`: a signal was pending) is given up.
 const TRIES: u32 = 5;
@@ -106,6 +109,7 @@ pub struct Program {
     kind: ProgramKind,
     fd: OwnedFd,
     info: sys::ProgInfo,
+    verified_insns: u32,
 }
 
 impl Program {
@@ -133,13 +137,14 @@ impl Program {
             func_info: (function.func_info_rec_size as u32, &functions),
             line_info: (function.line_info_rec_size as u32, &lines),
         };
-        let fd = load_with_log(name, &load)?;
+        let (fd, verified_insns) = load_with_log(name, &load)?;
         let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
         Ok(Self {
             name: name.to_owned(),
             kind,
             fd,
             info,
+            verified_insns,
         })
     }
 
@@ -161,13 +166,14 @@ impl Program {
             license: c"GPL",
             ..Default::default()
         };
-        let fd = load_with_log(name, &load)?;
+        let (fd, verified_insns) = load_with_log(name, &load)?;
         let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
         Ok(Self {
             name: name.to_owned(),
             kind,
             fd,
             info,
+            verified_insns,
         })
     }
 
@@ -176,9 +182,9 @@ impl Program {
         &self.name
     }
 
-    /// Instructions that the verifier went through; 0 before 5.16, which does not tell.
+    /// Instructions that the verifier went through.
     pub fn verified_insns(&self) -> u32 {
-        self.info.verified_insns
+        self.verified_insns
     }
 
     /// Bytes of the program after verification; branches that constants rule out are gone.
@@ -263,6 +269,13 @@ impl Program {
         })
     }
 
+    /// Runs this program and then `early` as [`Self::test_run`] does, but in the context of a new process, which ends as
+    /// `ending` says: this one as its first act, `early` when it has all of its threads, if it ever has more than one.
+    /// Returns the status that wait(2) gives for it. What does not run says nothing of it.
+    pub fn doomed_run(&self, early: &Self, ending: Ending) -> Result<i32, Error> {
+        sys::doomed(self.fd.as_fd(), early.fd.as_fd(), ending).map_err(|source| Error::Doomed { source })
+    }
+
     fn expect(&self, right: bool) -> Result<(), Error> {
         if right { Ok(()) } else { Err(self.kind_error()) }
     }
@@ -293,12 +306,14 @@ fn c_string(name: &str) -> Result<CString, Error> {
     CString::new(name).map_err(|_| Error::Nul { name: name.to_owned() })
 }
 
-/// Loads without a log, as making one costs the verifier time; on failure again with one large enough.
-fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
+/// Loads without a log of steps, as making one costs the verifier time; on failure again with one large enough. Returns
+/// the number of instructions that the verifier went through as well.
+fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<(OwnedFd, u32), Error> {
     let mut tries = 1;
+    let mut statistics = [0; STATISTICS];
     let mut source = loop {
-        match sys::prog_load(load, &mut []) {
-            Ok(fd) => return Ok(fd),
+        match sys::prog_load(load, LogLevel::Statistics, &mut statistics) {
+            Ok(fd) => return Ok((fd, processed(&text(&statistics)))),
             Err(error) if error.errno() == libc::EAGAIN && tries < TRIES => tries += 1,
             Err(error) => break error,
         }
@@ -306,8 +321,8 @@ fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
     let mut log = vec![];
     for bits in LOG_SIZES.step_by(2) {
         log = vec![0; 1 << bits];
-        match sys::prog_load(load, &mut log) {
-            Ok(fd) => return Ok(fd),
+        match sys::prog_load(load, LogLevel::Steps, &mut log) {
+            Ok(fd) => return Ok((fd, processed(&text(&log)))),
             Err(error) if error.errno() == libc::ENOSPC => {}
             Err(error) => {
                 source = error;
@@ -315,14 +330,35 @@ fn load_with_log(name: &str, load: &ProgLoad<'_>) -> Result<OwnedFd, Error> {
             }
         }
     }
-    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
-    let log = String::from_utf8_lossy(&log[..end]).into_owned();
+    let mut log = text(&log);
+    if LOCKED_DOWN.iter().any(|words| log.contains(words)) {
+        source.hint = Some("the kernel is locked down, which forbids reading kernel memory".to_owned());
+        log.clear();
+    }
     Err(Error::Load {
         program: name.to_owned(),
         release: probe::kernel_release(),
         source,
         log,
     })
+}
+
+/// What verifiers say of the helper that lockdown (confidentiality) takes away; every kernel has it otherwise.
+const LOCKED_DOWN: [&str; 2] = [
+    "unknown func bpf_probe_read_kernel",
+    "cannot use helper bpf_probe_read_kernel",
+];
+
+/// A log up to its NUL.
+fn text(log: &[u8]) -> String {
+    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
+}
+
+/// `N` of `processed N insns (limit …`, which the log ends with; 0 when it does not.
+fn processed(log: &str) -> u32 {
+    let line = log.lines().rev().find_map(|line| line.strip_prefix("processed "));
+    line.and_then(|line| line.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -332,7 +368,7 @@ mod tests {
     use super::*;
     use crate::sys::{Command, ReadAttr as _, Syscall, fake::Fake};
 
-    fn load(answers: Vec<i32>) -> (Result<OwnedFd, Error>, Vec<u32>) {
+    fn load(answers: Vec<i32>) -> (Result<(OwnedFd, u32), Error>, Vec<u32>) {
         let log_sizes = Rc::new(RefCell::new(vec![]));
         let seen = Rc::clone(&log_sizes);
         let mut answers = answers.into_iter();
@@ -347,8 +383,10 @@ mod tests {
             let size = attr.number(28);
             seen.borrow_mut().push(size);
             assert_eq!((attr.number(0), attr.number(4)), (17, 1));
-            if size > 0 {
-                attr.fill_log(b"0: (95) exit\nR0 !read_ok\n\0");
+            match attr.number(24) {
+                1 => attr.fill_log(b"0: (95) exit\nR0 !read_ok\n\0"),
+                4 => attr.fill_log(b"stack depth 0\nprocessed 21 insns (limit 1000000)\n\0"),
+                other => panic!("log level {other}"),
             }
             match answers.next().unwrap() {
                 0 => Ok(File::open("/dev/null").unwrap().into_raw_fd() as u64),
@@ -368,23 +406,23 @@ mod tests {
     }
 
     #[test]
-    fn success_makes_no_log() {
+    fn success_makes_a_log_of_statistics_alone() {
         let (result, sizes) = load(vec![0]);
-        assert!(result.is_ok());
-        assert_eq!(sizes, [0]);
+        assert_eq!(result.unwrap().1, 21);
+        assert_eq!(sizes, [4096]);
     }
 
     #[test]
     fn a_busy_kernel_is_asked_again() {
         let (result, sizes) = load(vec![libc::EAGAIN, libc::EAGAIN, 0]);
         assert!(result.is_ok());
-        assert_eq!(sizes, [0, 0, 0]);
+        assert_eq!(sizes, [4096; 3]);
     }
 
     #[test]
     fn a_refusal_is_repeated_with_a_log_that_grows_until_it_fits() {
         let (result, sizes) = load(vec![libc::EACCES, libc::ENOSPC, libc::ENOSPC, libc::EACCES]);
-        assert_eq!(sizes, [0, 1 << 16, 1 << 18, 1 << 20]);
+        assert_eq!(sizes, [4096, 1 << 16, 1 << 18, 1 << 20]);
         let text = result.unwrap_err().to_string();
         assert!(text.starts_with("load program \"exec\" on "), "{text}");
         assert!(

@@ -59,6 +59,11 @@ fn the_runtime_is_accepted() {
         runtime::RESUME,
         runtime::PIECES,
         runtime::SYSCALL,
+        runtime::COUNT,
+        runtime::CONTAINS,
+        runtime::PARENT,
+        runtime::PID,
+        runtime::LIMITED,
     ];
     for function in functions {
         let mut asm = Assembler::new();

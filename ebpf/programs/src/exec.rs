@@ -61,9 +61,6 @@ pub fn perf_sched_process_exec(ctx: TracePointContext) -> u32 {
 /// Reports an execution of the file whose name is at `filename`.
 #[inline(always)]
 fn run(filename: u64) {
-    if copy() != 0 {
-        output::count(op::EXECVE, Outcome::Spared);
-    }
     if let Some(scratch) = EXEC.get_ptr_mut(copy()) {
         // SAFETY: a map value of this CPU, which nobody else uses while the program runs.
         unsafe { exec(scratch, filename) };
@@ -97,7 +94,9 @@ unsafe fn exec(scratch: *mut Scratch, filename: u64) {
         (*scratch).end = size_of::<ExecEvent>() as u32;
         (*scratch).flags = exec_flag::EXECVE;
 
-        identity(scratch, event, task, now);
+        if !identity(scratch, event, task, now) {
+            return;
+        }
         credentials(scratch, event, task);
         files(scratch, event, task, filename);
         cgroup(scratch, event, task);
@@ -113,9 +112,10 @@ unsafe fn exec(scratch: *mut Scratch, filename: u64) {
     }
 }
 
-/// Who: the image's identity, its parent's and its predecessor's. Replaces the process's entry.
+/// Who: the image's identity, its parent's and its predecessor's. Replaces the process's entry, and tells whether the
+/// execution is this instance's to report.
 #[inline(always)]
-unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now: u64) {
+unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now: u64) -> bool {
     // SAFETY: see `exec`.
     unsafe {
         let entry = &raw mut (*scratch).entry;
@@ -149,12 +149,10 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
         let cred: u64 = field!(task, task_cred);
         task::namespaces(task, cred, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
-        if PROCESSES.insert(&pid, &*entry, 0).is_err() {
-            output::count(op::EXECVE, Outcome::MapFull);
-        }
         copy_key(&raw const (*entry).key, &raw mut (*event).process);
         copy_key(&raw const (*entry).parent, &raw mut (*event).parent);
         (*event).nspid = nspid;
+        task::remember(op::EXECVE, pid, entry)
     }
 }
 

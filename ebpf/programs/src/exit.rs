@@ -16,10 +16,12 @@ use crate::{globals::copy, maps::PROCESSES, output, read::field, task};
 const SIGNAL_GROUP_EXIT: u32 = 4;
 
 /// `sched_process_exit(task)`, include/trace/events/sched.h. The thread has already been subtracted from
-/// `signal->live` (kernel/exit.c, `do_exit`).
+/// `signal->live` (kernel/exit.c, `do_exit`, which alone passes here, and with the current task).
+///
+/// Run by `BPF_PROG_TEST_RUN`, it says nothing as long as the process has threads left: the agent looks at start.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
-pub fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
-    exit(ctx.arg::<u64>(0));
+pub fn sched_process_exit(_ctx: RawTracePointContext) -> i32 {
+    exit(task::current());
     0
 }
 

@@ -25,9 +25,6 @@ pub fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
     if pid != tid || seen(child, pid) {
         return 0;
     }
-    if copy() != 0 {
-        output::count(op::CLONE, Outcome::Spared);
-    }
     fork(creator, child, pid);
     0
 }
@@ -74,8 +71,8 @@ fn fork(creator: u64, child: u64, pid: u32) {
         (*entry).reserved = 0;
         task::namespaces(child, cred, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
-        if PROCESSES.insert(&pid, &*entry, 0).is_err() {
-            output::count(op::CLONE, Outcome::MapFull);
+        if !task::remember(op::CLONE, pid, entry) {
+            return;
         }
 
         copy_key(&raw const (*entry).key, &raw mut (*event).process);

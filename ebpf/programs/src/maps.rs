@@ -141,6 +141,10 @@ pub struct HookRecord {
 #[map(name = "tg_hook_record")]
 pub static RECORDS: PerCpuArray<HookRecord> = PerCpuArray::with_max_entries(SCRATCHES, 0);
 
+/// When a record of each sort was last let through, by what makes records alike.
+#[map(name = "ratelimit_map")]
+pub static LIMITS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8_192, 0);
+
 /// Path of the executable of a process image.
 #[repr(C)]
 pub struct Binary {

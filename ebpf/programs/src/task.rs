@@ -1,11 +1,14 @@
 //! Facts about a task.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
-use ebpf_abi::map::{Capabilities, Credentials, NS_PER_TICK, Namespaces, ProcessKey, entry_flag};
+use ebpf_abi::map::{
+    Capabilities, Credentials, NS_PER_TICK, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag,
+};
 
 use crate::{
-    globals::{config, offset},
+    globals::{config, copy, offset},
     maps::PROCESSES,
+    output,
     read::{field, read, read_optional},
 };
 
@@ -84,6 +87,26 @@ pub unsafe fn identity(task: u64, to: *mut ProcessKey) -> Option<u32> {
         unsafe { key_from_start(task, to) };
         if pid == 0 { Some(0) } else { None }
     }
+}
+
+/// Puts `entry` of process `pid` into the map, and tells whether this instance is to report the event of type `op`.
+///
+/// A spare knows by the entry whether another instance has seen the event. Where there is no room for one, it leaves the
+/// event to the first instance, even if that one was not run: what was missed is counted (`ebpf_abi::map::COPIES`).
+///
+/// # Safety
+///
+/// `entry` must be valid for reads.
+#[inline(always)]
+pub unsafe fn remember(op: u8, pid: u32, entry: *const ProcessEntry) -> bool {
+    // SAFETY: the caller vouches for it.
+    match (unsafe { PROCESSES.insert(&pid, &*entry, 0) }.is_ok(), copy() != 0) {
+        (true, true) => output::count(op, Outcome::Spared),
+        (true, false) => {}
+        (false, true) => return false,
+        (false, false) => output::count(op, Outcome::MapFull),
+    }
+    true
 }
 
 /// Process id in the innermost pid namespace, 0 in the initial one; and the inode number of that namespace.

@@ -3,6 +3,8 @@
 use btf::Btf;
 use ebpf_loader::{Error, Link, Loaded, Program, ProgramKind, TracingAttach, probe};
 
+use super::start;
+
 /// The function that is hooked (security/security.c), and its LSM hook in the kernel's type information.
 const FUNCTION: &str = "security_bprm_committing_creds";
 const LSM_HOOK: &str = "bpf_lsm_bprm_committing_creds";
@@ -80,5 +82,5 @@ fn function(types: &Btf<'_>, name: &'static str) -> Result<u32, Refused> {
 }
 
 fn load(loaded: &Loaded, name: &str, kind: ProgramKind) -> Result<Program, Error> {
-    loaded.load(name, kind)
+    loaded.load(name, kind).inspect(start::tell)
 }

@@ -1,4 +1,7 @@
-//! Whether the kernel programs read what they are meant to read: they look at this process, and `/proc` does too.
+//! Whether the kernel programs read what they are meant to read.
+//!
+//! The program for executions looks at this process, and `/proc` does too. The program for exits sees processes end of
+//! which it is known how.
 
 use std::{
     fmt::Display,
@@ -7,8 +10,12 @@ use std::{
     path::Path,
 };
 
-use ebpf_abi::{config::Config, event::ExecEvent, map::ProcessKey};
-use ebpf_loader::{Maps, Program, RingBuffer};
+use ebpf_abi::{
+    config::Config,
+    event::{ExecEvent, ExitEvent},
+    map::ProcessKey,
+};
+use ebpf_loader::{Ending, Maps, Program, RingBuffer};
 use rustix::fs::statfs;
 
 use super::Error;
@@ -20,9 +27,22 @@ use crate::{
 /// `OVERLAYFS_SUPER_MAGIC`: inodes there have another number inside the kernel than outside.
 const OVERLAY: i64 = 0x794c_7630;
 
-/// Lets `exec`, the program for executions, report this process, and compares. `types` is where the offsets come from.
+/// Ends of a process that between them need every field that the program for exits reads.
+///
+/// In the first one the status is not that of the thread which the process began with, and threads are left when that
+/// one leaves. In the second one nobody ends the process as a whole: its status is that of its thread (until 5.17, which
+/// makes it that of the process: kernel/exit.c, `synchronize_group_exit`).
+const ENDINGS: [Ending; 2] = [Ending::FirstThenAll(3, 4), Ending::Alone(5)];
+
+/// Processes that end unseen before that means anything: where tracepoints may be preempted, one passes by unseen now
+/// and then.
+const TRIES: usize = 5;
+
+/// Lets `exec`, the program for executions, report this process, and `exit`, that for exits, some that end; and compares.
+/// `types` is where the offsets come from.
 pub(super) fn run(
     exec: &Program,
+    exit: &Program,
     ring: &mut RingBuffer,
     maps: &Maps,
     procfs: &Procfs,
@@ -33,6 +53,12 @@ pub(super) fn run(
         path: procfs.root().to_owned(),
         error,
     })?;
+    let failed = |mismatches| {
+        Err(Error::SelfTest {
+            types: types.to_owned(),
+            mismatches,
+        })
+    };
     exec.test_run(&[0; 3])?;
     let mut mismatches = None;
     ring.consume(usize::MAX, |bytes| {
@@ -40,19 +66,57 @@ pub(super) fn run(
             mismatches = Some(compare(&exec, procfs, own, config));
         }
     })?;
-    // It has noted this process as a new image under the pid that it read, right or wrong.
+    match mismatches {
+        None => return Err(Error::SelfTestSilent),
+        Some(mismatches) if mismatches.is_empty() => {}
+        Some(mismatches) => return failed(mismatches),
+    }
+    let link = exit.attach_raw_tracepoint(exit.name())?;
+    let mismatches = ENDINGS
+        .into_iter()
+        .map(|ending| end(ending, exec, exit, ring))
+        .collect::<Result<Vec<_>, Error>>()?;
+    drop(link);
+    // Each of these processes was noted as a new image under the pid that was read, and perhaps not seen to end.
     let map = maps.get("execve_map")?;
     for pid in map.keys::<u32>().collect::<Result<Vec<_>, _>>()? {
         map.remove(&pid)?;
     }
-    match mismatches {
-        None => Err(Error::SelfTestSilent),
-        Some(mismatches) if mismatches.is_empty() => Ok(()),
-        Some(mismatches) => Err(Error::SelfTest {
-            types: types.to_owned(),
-            mismatches,
-        }),
+    match mismatches.concat() {
+        none if none.is_empty() => Ok(()),
+        mismatches => failed(mismatches),
     }
+}
+
+/// Lets a process end while `exit` is attached. What was reported of its end, if that is not what wait(2) says.
+fn end(ending: Ending, exec: &Program, exit: &Program, ring: &mut RingBuffer) -> Result<Vec<String>, Error> {
+    for _ in 0..TRIES {
+        let status = exec.doomed_run(exit, ending)?;
+        let (mut began, mut ended) = (None, Vec::new());
+        ring.consume(usize::MAX, |bytes| match record::decode(bytes) {
+            Ok(Record::Exec(exec)) => began = Some(exec.head.process),
+            Ok(Record::Exit(exit)) => ended.push(exit),
+            _ => {}
+        })?;
+        let Some(began) = began else {
+            return Err(Error::SelfTestSilent);
+        };
+        if !ended.is_empty() {
+            return Ok(compare_end(began, &ended, status));
+        }
+    }
+    Ok(vec!["no end of a process that ended".to_owned()])
+}
+
+/// What `ended`, all exits reported since process `began` was alone in the map, and its wait `status` disagree on.
+fn compare_end(began: ProcessKey, ended: &[ExitEvent], status: i32) -> Vec<String> {
+    let mut differences = Differences::default();
+    differences.check("ends of a process", ended.len(), 1);
+    for exit in ended {
+        differences.check("ended process", exit.process.pid, began.pid);
+        differences.check("exit status", exit.status, status as u32);
+    }
+    differences.0
 }
 
 /// What the record and `/proc` disagree on.
@@ -192,5 +256,29 @@ fn cgroup(differences: &mut Differences, record: &record::Exec<'_>, own: &Scanne
     ));
     if let Ok(folder) = fs::metadata(&path) {
         differences.check("cgroup id", record.head.cgroup_id, folder.ino());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_once_and_right() {
+        let key = ProcessKey::new(7, 1);
+        let exit = |status| ExitEvent {
+            process: key,
+            status,
+            ..ExitEvent::default()
+        };
+        assert!(compare_end(key, &[exit(0x400)], 0x400).is_empty());
+        assert_eq!(
+            compare_end(key, &[exit(0x300)], 0x400),
+            ["exit status 768 instead of 1024"]
+        );
+        assert_eq!(
+            compare_end(key, &[exit(0x400), exit(0x400)], 0x400),
+            ["ends of a process 2 instead of 1"]
+        );
     }
 }

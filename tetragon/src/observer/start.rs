@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use btf::Btf;
 use ebpf_abi::{config::Config, event::op};
-use ebpf_loader::{Link, Maps, ProgramKind, RingBuffer};
+use ebpf_loader::{Link, Maps, Program, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
@@ -86,8 +86,8 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
     let mut ring = RingBuffer::new(loaded.map("tg_events")?)?;
     let load = |(_, name): (u8, &str)| loaded.load(name, ProgramKind::RawTracepoint);
     let [exit, exec, fork] = [load(PROGRAMS[0])?, load(PROGRAMS[1])?, load(PROGRAMS[2])?];
-    self_test::run(&exec, &mut ring, loaded.maps(), &procfs, &config, &path)?;
-    let sent_before = stats::sent(loaded.maps(), op::EXECVE);
+    self_test::run(&exec, &exit, &mut ring, loaded.maps(), &procfs, &config, &path)?;
+    let sent_before = [op::EXECVE, op::EXIT, op::DATA].map(|op| (op, stats::sent(loaded.maps(), op)));
     let mut links = Vec::new();
     links.extend(
         options
@@ -106,12 +106,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         }
     }
     for (_, program) in &programs {
-        tracing::debug!(
-            program = program.name(),
-            verified = program.verified_insns(),
-            bytes = program.xlated_len(),
-            "attached"
-        );
+        tell(program);
     }
     let maps = loaded.into_maps();
     let stats = Arc::new(StatsHandle::new(
@@ -127,6 +122,16 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         stats,
         procfs,
     })
+}
+
+/// Says how large a program is. Test machines read it, and compare with `vmtests/verifier.toml`.
+pub(super) fn tell(program: &Program) {
+    tracing::debug!(
+        program = program.name(),
+        verified = program.verified_insns(),
+        bytes = program.xlated_len(),
+        "attached"
+    );
 }
 
 /// What turns records into events.

@@ -80,8 +80,8 @@ pub struct StatsHandle {
     pub(super) maps: Arc<Maps>,
     /// Programs, by the event type that they send.
     programs: Vec<(u8, Program)>,
-    /// Executions counted in the kernel before anything was attached: the self-test.
-    sent_before: u64,
+    /// What was counted in the kernel before anything was attached: the self-test.
+    sent_before: [(u8, u64); 3],
 }
 
 impl StatsHandle {
@@ -89,7 +89,7 @@ impl StatsHandle {
         counters: Arc<Counters>,
         maps: Arc<Maps>,
         programs: Vec<(u8, Program)>,
-        sent_before: u64,
+        sent_before: [(u8, u64); 3],
     ) -> Self {
         Self {
             counters,
@@ -111,7 +111,11 @@ impl StatsHandle {
             self.op(op::TRACEPOINT, "tracepoint", counters.tracepoint.get()),
             self.op(op::LSM, "lsm", counters.lsm.get()),
         ];
-        ops[0].sent = ops[0].sent.saturating_sub(self.sent_before);
+        for (op, before) in self.sent_before {
+            for stats in ops.iter_mut().filter(|stats| stats.op == op) {
+                stats.sent = stats.sent.saturating_sub(before);
+            }
+        }
         Stats {
             received: ops.iter().map(|op| op.received).sum(),
             ops: ops.to_vec(),

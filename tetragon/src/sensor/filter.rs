@@ -1,8 +1,11 @@
 //! Conditions of policies as conditions of code.
 
-use ebpf_abi::hook::{Flow, Slot, fact, structure};
+use ebpf_abi::hook::{Flow, NEEDLE_LEN, Slot, fact, structure};
 use ebpf_codegen::{Filter, NumberTest, POSTFIX_MAX, Read, Subject, TextTest};
-use policy::model::{ArgFilter, BytesOperator, IntOperator, NamespaceId, Network, PathTest, ProcessFilter, Side, Test};
+use policy::model::{
+    ArgFilter, BytesOperator, CapabilityFilter, IntOperator, NamespaceId, Network, PathTest, ProcessFilter, Side, Test,
+};
+use policy::names::CapabilitySet;
 use std::mem::offset_of;
 use std::net::IpAddr;
 
@@ -78,7 +81,7 @@ pub(super) fn arg(filter: &ArgFilter, position: usize, read: Read) -> Result<Vec
                     test: set([0].into_iter(), true),
                 });
             }
-            filters.push(Filter::Text(subject, text(*operator, *negated, values)?));
+            filters.push(text(subject, *operator, *negated, values)?);
             Ok(filters)
         }
         Test::FileType { negated, values } => one(Filter::Field {
@@ -139,7 +142,8 @@ pub(super) fn arg(filter: &ArgFilter, position: usize, read: Read) -> Result<Vec
             let internet = field(subject, offset_of!(Flow, family), set(INTERNET.into_iter(), false));
             Ok(vec![internet, address])
         }
-        Test::CapabilitiesGained { .. } => Err("operator CapabilitiesGained".to_owned()),
+        // The other set is an argument too: whoever knows where those are sees to it.
+        Test::CapabilitiesGained { .. } => Err("operator CapabilitiesGained here".to_owned()),
         Test::Unknown { .. } => Err("this operator on an argument of unknown type".to_owned()),
     }
 }
@@ -171,7 +175,7 @@ fn network(network: &Network) -> ([u8; 16], u8) {
     }
 }
 
-fn text(operator: BytesOperator, not: bool, values: &[Vec<u8>]) -> Result<TextTest, NotYet> {
+fn text(subject: Subject, operator: BytesOperator, not: bool, values: &[Vec<u8>]) -> Result<Filter, NotYet> {
     let mut test = TextTest {
         not,
         ..TextTest::default()
@@ -183,9 +187,27 @@ fn text(operator: BytesOperator, not: bool, values: &[Vec<u8>]) -> Result<TextTe
             return Err(format!("operator Postfix with more than {POSTFIX_MAX} bytes"));
         }
         BytesOperator::Postfix => test.postfix = values.to_vec(),
-        BytesOperator::Contains | BytesOperator::ContainsIgnoringCase => return Err("operator SubString".to_owned()),
+        BytesOperator::Contains | BytesOperator::ContainsIgnoringCase => {
+            if values.iter().any(|value| value.len() > NEEDLE_LEN) {
+                return Err(format!("operator SubString with more than {NEEDLE_LEN} bytes"));
+            }
+            let fold = operator == BytesOperator::ContainsIgnoringCase;
+            let folded = |value: &Vec<u8>| {
+                if fold {
+                    value.to_ascii_lowercase()
+                } else {
+                    value.clone()
+                }
+            };
+            return Ok(Filter::Contains {
+                subject,
+                texts: values.iter().map(folded).collect(),
+                fold,
+                not,
+            });
+        }
     }
-    Ok(test)
+    Ok(Filter::Text(subject, test))
 }
 
 /// A condition on the process. `host` finds the inode number of a namespace of the host.
@@ -201,15 +223,16 @@ pub(super) fn process(filter: &ProcessFilter, host: impl Fn(u32) -> u32) -> Resu
                 PathTest::Postfix => BytesOperator::Postfix,
             };
             let values: Vec<Vec<u8>> = filter.values.iter().map(|value| value.clone().into_bytes()).collect();
-            Ok(vec![Filter::Text(
-                Subject::Binary,
-                text(operator, filter.negated, &values)?,
-            )])
+            Ok(vec![text(Subject::Binary, operator, filter.negated, &values)?])
         }
         ProcessFilter::ParentBinary(_) => Err("matchParentBinaries".to_owned()),
         ProcessFilter::Pid(filter) => {
             if filter.follow_forks {
-                return Err("followForks".to_owned());
+                return Ok(vec![Filter::Lineage {
+                    namespaced: filter.namespaced,
+                    pids: filter.values.clone(),
+                    not: filter.negated,
+                }]);
             }
             let test = set(filter.values.iter().map(|&pid| pid.into()), filter.negated);
             if !filter.namespaced {
@@ -233,30 +256,58 @@ pub(super) fn process(filter: &ProcessFilter, host: impl Fn(u32) -> u32) -> Resu
                 set(values, filter.negated),
             )])
         }
-        ProcessFilter::Capability(filter) => {
-            use policy::names::CapabilitySet;
-            let set_of = match filter.set {
-                CapabilitySet::Effective => fact::CAP_EFFECTIVE,
-                CapabilitySet::Inheritable => fact::CAP_INHERITABLE,
-                CapabilitySet::Permitted => fact::CAP_PERMITTED,
+        ProcessFilter::Capability(filter) => Ok(capabilities(
+            filter,
+            [fact::CAP_EFFECTIVE, fact::CAP_INHERITABLE, fact::CAP_PERMITTED],
+        )),
+        ProcessFilter::NamespaceChange(filter) => {
+            let mask = filter
+                .values
+                .iter()
+                .fold(0, |mask, &namespace| mask | 1 << namespace as u32);
+            let changed = NumberTest::AnyBit {
+                masks: vec![mask],
+                not: filter.negated,
             };
-            let mut filters = vec![];
-            if filter.namespaced {
-                filters.push(Filter::Number(
-                    Subject::Fact(fact::USER_NS_LEVEL),
-                    set([0].into_iter(), true),
-                ));
-            }
-            filters.push(Filter::Number(
-                Subject::Fact(set_of),
-                NumberTest::AnyBit {
-                    masks: vec![filter.mask],
-                    not: filter.negated,
-                },
-            ));
+            Ok(vec![
+                Filter::Number(Subject::Fact(fact::NAMESPACES_CHANGED), changed),
+                Filter::Remember(fact::REMEMBER_NAMESPACES),
+            ])
+        }
+        ProcessFilter::CapabilityChange(filter) => {
+            let of = [
+                fact::CAP_EFFECTIVE_CHANGED,
+                fact::CAP_INHERITABLE_CHANGED,
+                fact::CAP_PERMITTED_CHANGED,
+            ];
+            let mut filters = capabilities(filter, of);
+            filters.push(Filter::Remember(fact::REMEMBER_CAPABILITIES));
             Ok(filters)
         }
-        ProcessFilter::NamespaceChange(_) => Err("matchNamespaceChanges".to_owned()),
-        ProcessFilter::CapabilityChange(_) => Err("matchCapabilityChanges".to_owned()),
     }
+}
+
+/// A condition on one of the sets that are these facts: effective, inheritable, permitted.
+fn capabilities(filter: &CapabilityFilter, facts: [u32; 3]) -> Vec<Filter> {
+    let [effective, inheritable, permitted] = facts;
+    let set_of = match filter.set {
+        CapabilitySet::Effective => effective,
+        CapabilitySet::Inheritable => inheritable,
+        CapabilitySet::Permitted => permitted,
+    };
+    let mut filters = vec![];
+    if filter.namespaced {
+        filters.push(Filter::Number(
+            Subject::Fact(fact::USER_NS_LEVEL),
+            set([0].into_iter(), true),
+        ));
+    }
+    filters.push(Filter::Number(
+        Subject::Fact(set_of),
+        NumberTest::AnyBit {
+            masks: vec![filter.mask],
+            not: filter.negated,
+        },
+    ));
+    filters
 }

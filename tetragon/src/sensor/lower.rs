@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use ebpf_abi::event::op;
-use ebpf_codegen::{Action, Arg, Context, Hook, Length, Read, Selector, Source, Stage};
+use ebpf_abi::{event::op, hook::scope};
+use ebpf_codegen::{Action, Arg, Context, Filter, Hook, Length, Read, Selector, Source, Stage};
 use policy::{
     arg_type::ArgType,
     model::{self, Functions, HookKind, Policy, Target},
@@ -422,11 +422,20 @@ fn lower_selector(
         .iter()
         .map(|filter| (filter, filter.position + hook.args.len()));
     for (condition, position) in of_args.chain(of_data) {
-        let Some(&Some(position)) = positions.get(position) else {
-            return Err(Reason::Kernel(
+        let place = |position: usize| match positions.get(position) {
+            Some(&Some(position)) => Ok(position),
+            _ => Err(Reason::Kernel(
                 "matchArgs is on an argument with returnCopy, which is not there yet: use matchReturnArgs".into(),
-            ));
+            )),
         };
+        let position = place(position)?;
+        if let model::Test::CapabilitiesGained { second } = condition.test {
+            filters.push(Filter::Gained {
+                old: position,
+                new: place(second)?,
+            });
+            continue;
+        }
         filters.extend(filter::arg(condition, position, args[position].read)?);
     }
     let actions = selector
@@ -439,12 +448,21 @@ fn lower_selector(
 
 fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reason> {
     Ok(match action {
-        model::Action::Post(post) if post.rate_limit.is_some() => return Err(Reason::NotYet("rateLimit".into())),
         model::Action::Post(post) if post.kernel_stack || post.user_stack => {
             return Err(Reason::NotYet("stack traces".into()));
         }
         model::Action::Post(post) if post.ima_hash => return Err(Reason::NotYet("imaHash".into())),
-        model::Action::Post(_) => Action::Post,
+        model::Action::Post(post) => match post.rate_limit {
+            None => Action::Post,
+            Some(limit) => Action::Limit {
+                window: u64::try_from(limit.window.as_millis()).unwrap_or(u64::MAX),
+                scope: match limit.scope {
+                    model::Scope::Thread => scope::THREAD,
+                    model::Scope::Process => scope::PROCESS,
+                    model::Scope::Global => scope::GLOBAL,
+                },
+            },
+        },
         model::Action::NoPost => Action::NoPost,
         model::Action::Signal(number) => Action::Signal(*number),
         model::Action::Sigkill => Action::Signal(9),

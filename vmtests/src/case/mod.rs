@@ -16,17 +16,24 @@ use serde::Deserialize;
 
 pub use step::{Run, Start, Step};
 
-use crate::expect::Expectations;
+use crate::{expect::Expectations, machine::Machine};
 
 /// The content of `case.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing of the case")]
 pub struct Case {
     /// What it shows, in a line.
     pub summary: String,
     /// Kernels that cannot run it, with the reason.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
+    /// What it asks of its machine. The host has seen to it.
+    #[serde(default)]
+    pub machine: Machine,
+    /// The kernel programs that the agent logs (at level debug) are compared with `vmtests/verifier.toml`.
+    #[serde(default)]
+    pub verifier: bool,
     /// Seconds after which it has failed.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,

@@ -9,20 +9,26 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::{
     agent::{Agent, SOCKET},
     cgroup::Cgroup,
     spawn,
 };
-use crate::{case::Start, expect::scope::Scope, protocol::PROJECT, sys::process};
+use crate::{
+    case::Start,
+    expect::scope::Scope,
+    protocol::{PROJECT, Terminal},
+    sys::process,
+};
 
 /// Where the agent of the demo has its files.
 const FOLDER: &str = "/run/demo";
 
 /// Shows events of a small workload on the console, then gives a shell if somebody is there for it and the kernel's
 /// command line does not say `tetragon.noshell`.
-pub fn demo(terminal: bool) -> Result<()> {
+pub fn demo(terminal: Option<Terminal>) -> Result<()> {
     fs::create_dir_all(FOLDER)?;
     let cgroup = Cgroup::make("demo")?;
     let start = Start::with_flags(Vec::new());
@@ -43,14 +49,14 @@ pub fn demo(terminal: bool) -> Result<()> {
     let noshell = fs::read_to_string("/proc/cmdline")?
         .split_whitespace()
         .any(|word| word == "tetragon.noshell");
-    if noshell || !terminal {
+    if noshell || terminal.is_none() {
         // The stream ends when the agent has drained its ring and stopped.
         agent.stop(Instant::now() + Duration::from_mins(1))?;
         events.wait()?;
         return Ok(());
     }
     println!("\nA shell in the machine: events go on while you use it. End it with `exit`.");
-    shell()?;
+    shell(terminal)?;
     agent.stop(Instant::now() + Duration::from_mins(1))?;
     events.wait()?;
     Ok(())
@@ -98,14 +104,23 @@ fn follow() -> Result<Child> {
 const MARK: &str = "is-the-stream-there";
 
 /// An interactive bash on the console, with job control; returns when it ends.
-pub fn shell() -> Result<()> {
-    let terminal = || {
+pub fn shell(terminal: Option<Terminal>) -> Result<()> {
+    let port = || {
         OpenOptions::new()
             .read(true)
             .write(true)
             .open("/dev/ttyS0")
             .context("open /dev/ttyS0")
     };
+    if let Some(Terminal { rows, columns }) = terminal {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(port()?, size).context("set the size of the terminal")?;
+    }
     let mut command = Command::new("/bin/bash");
     command
         .arg("-i")
@@ -115,9 +130,9 @@ pub fn shell() -> Result<()> {
         .env("TERM", "xterm")
         .env("PS1", "vm# ")
         .current_dir(if Path::new("/root").exists() { "/root" } else { "/" })
-        .stdin(terminal()?)
-        .stdout(terminal()?)
-        .stderr(terminal()?);
+        .stdin(port()?)
+        .stdout(port()?)
+        .stderr(port()?);
     process::prepare_child(&mut command, None, true);
     command.status().context("run bash")?;
     Ok(())

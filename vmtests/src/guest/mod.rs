@@ -16,6 +16,7 @@ pub mod run;
 pub mod runner;
 pub mod setup;
 pub mod spawn;
+pub mod verifier;
 
 pub use report::Reporter;
 

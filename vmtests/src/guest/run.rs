@@ -23,6 +23,7 @@ use super::{
     leak::Snapshot,
     losses,
     spawn::{self, Process},
+    verifier,
 };
 use crate::{
     case::{Case, Run, Start, Step},
@@ -367,6 +368,9 @@ impl Running {
         }
         if !case.losses {
             self.failures.extend(losses::in_log(&self.log));
+        }
+        if case.verifier {
+            self.failures.extend(verifier::tell(data, &self.log, reporter)?);
         }
         if !expectations.golden.is_empty() {
             match expectations.golden_events(facts) {

@@ -4,7 +4,7 @@ use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Reporter, bench, init, interactive, report, run};
+use super::{Reporter, bench, init, interactive, report, run, setup};
 use crate::{
     case::{self, Case},
     protocol::{Event, Mode, PROJECT, Plan, Verdict},
@@ -30,7 +30,7 @@ fn plan() -> Result<()> {
         Mode::Test => tests(&plan),
         Mode::Bench => bench::rows(&plan, &mut boot()?),
         Mode::Demo => interactive::demo(plan.terminal),
-        Mode::Shell => interactive::shell(),
+        Mode::Shell => interactive::shell(plan.terminal),
     }
 }
 
@@ -45,6 +45,8 @@ fn boot() -> Result<Reporter> {
 fn tests(plan: &Plan) -> Result<()> {
     let mut reporter = boot()?;
     let cases = case::list(&Path::new(PROJECT).join("cases"))?;
+    let locked = plan.machine.lockdown.map_or(Ok(()), setup::lock_down);
+    let unfit = locked.err().map(|error| format!("{error:#}"));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for name in &plan.names {
         reporter.send(Event::Start { name: name.clone() })?;
@@ -55,10 +57,17 @@ fn tests(plan: &Plan) -> Result<()> {
             Ok((case, _)) if case.skip.contains_key(&plan.kernel) => {
                 (Verdict::Skipped, case.skip[&plan.kernel].clone())
             }
-            Ok((case, expectations)) => match run::case(name, folder, &case, &expectations, plan, &mut reporter)? {
-                failures if failures.is_empty() => (Verdict::Passed, String::new()),
-                failures => (Verdict::Failed, report::shorten(&failures.join("\n"), REASON_LIMIT)),
-            },
+            Ok((case, expectations)) => {
+                let failures = match &unfit {
+                    None => run::case(name, folder, &case, &expectations, plan, &mut reporter)?,
+                    Some(reason) => vec![reason.clone()],
+                };
+                if failures.is_empty() {
+                    (Verdict::Passed, String::new())
+                } else {
+                    (Verdict::Failed, report::shorten(&failures.join("\n"), REASON_LIMIT))
+                }
+            }
         };
         match verdict {
             Verdict::Passed => passed += 1,

@@ -12,7 +12,7 @@ use rustix::{
     process::{Resource, Rlimit, setrlimit},
 };
 
-use crate::{protocol::Plan, sys::process};
+use crate::{machine::Lockdown, protocol::Plan, sys::process};
 
 /// Type, target, options, and whether the suite can do without.
 const MOUNTS: [(&str, &str, &str, bool); 11] = [
@@ -76,4 +76,10 @@ pub fn machine(plan: &Plan) -> Result<()> {
         fs::write("/etc/hosts", "127.0.0.1 localhost\n").context("write /etc/hosts")?;
     }
     Ok(())
+}
+
+/// Locks the kernel down, for as long as it runs.
+pub fn lock_down(level: Lockdown) -> Result<()> {
+    const PATH: &str = "/sys/kernel/security/lockdown";
+    fs::write(PATH, level.name()).with_context(|| format!("lock the kernel down ({PATH})"))
 }

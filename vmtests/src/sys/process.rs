@@ -176,6 +176,13 @@ pub fn become_user(id: u32) -> Result<()> {
     }
 }
 
+/// Takes a capability, by its number, out of what any program executed from now on may have (`PR_CAPBSET_DROP`,
+/// prctl(2)).
+pub fn drop_from_bounding_set(capability: u32) -> Result<()> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability), 0, 0, 0) })
+}
+
 /// `unshare(2)`.
 pub fn unshare(flags: i32) -> Result<()> {
     // SAFETY: takes a number; file descriptors, which could be a matter, are not unshared by any caller.

@@ -12,10 +12,10 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::{
     fs::{MemfdFlags, memfd_create},
-    mount::{MountFlags, mount},
+    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
 };
 use serde_json::json;
 
@@ -105,6 +105,15 @@ pub fn self_fd(arguments: &[CString]) -> Result<()> {
     say::exec(&argv)
 }
 
+/// `hide PATH COMMAND…`: in a mount namespace of its own.
+pub fn hide(arguments: &[CString]) -> Result<()> {
+    let (path, argv) = (say::string(arguments, 0)?, say::command(arguments, 1)?);
+    process::unshare(libc::CLONE_NEWNS).context("unshare")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("make mounts private")?;
+    mount("tmpfs", path, "tmpfs", MountFlags::empty(), c"").context("mount tmpfs")?;
+    say::exec(&argv)
+}
+
 /// `hard-link PATH COUNT`.
 pub fn hard_link(arguments: &[CString]) -> Result<()> {
     let (target, count) = (say::string(arguments, 0)?, say::number::<u32>(arguments, 1)?);
@@ -137,6 +146,51 @@ pub fn bump_abi(arguments: &[CString]) -> Result<()> {
     bytes[position] = bytes[position].wrapping_add(1);
     fs::create_dir_all(to.parent().context("TO")?)?;
     fs::write(to, bytes).context("write the object")
+}
+
+/// `misplace STRUCTURE MEMBER OTHER TO`: the running kernel's type information, in which MEMBER lies where OTHER does.
+pub fn misplace(arguments: &[CString]) -> Result<()> {
+    const FROM: &str = "/sys/kernel/btf/vmlinux";
+    let text = |index| say::string(arguments, index);
+    let (structure, member, other, to) = (text(0)?, text(1)?, text(2)?, text(3)?);
+    let mut bytes = fs::read(FROM).with_context(|| format!("read {FROM}"))?;
+    let types = btf::Btf::parse(&bytes).context("parse the type information")?;
+    let id = types
+        .structure(structure)
+        .with_context(|| format!("no structure {structure}"))?;
+    let members: Vec<_> = types.members(id).collect();
+    let find = |name: &str| {
+        let index = members.iter().position(|member| member.name == name);
+        index.with_context(|| format!("{structure} has no member {name}"))
+    };
+    let (index, offset) = (find(member)?, members[find(other)?].bit_offset);
+    let before = &members[index.checked_sub(1).context("the first member cannot be found")?];
+    let found = &members[index];
+    // A member is three numbers: where among the strings its name is, its type, and its offset. The header has the place
+    // of the strings behind it at 16, and its own length at 4 (include/uapi/linux/btf.h).
+    let number = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .map_or(0, |four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+    };
+    let strings = (number(4) + number(16)) as usize;
+    let is_member = |at: &usize| {
+        let name = bytes.get(strings + number(*at) as usize..).unwrap_or_default();
+        [number(at - 8), number(at - 4)] == [before.ty.0, before.bit_offset]
+            && [number(at + 4), number(at + 8)] == [found.ty.0, found.bit_offset]
+            && name
+                .strip_prefix(member.as_bytes())
+                .is_some_and(|rest| rest.first() == Some(&0))
+    };
+    let places: Vec<usize> = (number(4) as usize + 12..strings)
+        .step_by(4)
+        .filter(is_member)
+        .collect();
+    let [at] = places[..] else {
+        bail!("{} structures have such a member", places.len());
+    };
+    bytes[at + 8..at + 12].copy_from_slice(&offset.to_le_bytes());
+    fs::write(to, bytes).with_context(|| format!("write {to}"))
 }
 
 /// Copies this program to `target`.

@@ -50,6 +50,12 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "COUNT AT_ONCE PREFIX: processes that overlap",
         start::spawn_many,
     ),
+    ("linger", "ARGS…: end when standard input does", start::linger),
+    (
+        "crowd",
+        "COUNT PREFIX: processes that are there all at once",
+        start::crowd,
+    ),
     (
         "spawn-until",
         "FILE PREFIX: processes until FILE exists",
@@ -120,6 +126,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         files::across_mounts,
     ),
     ("chroot", "exec noop in a directory of a changed root", files::chroot),
+    (
+        "hide",
+        "PATH COMMAND…: exec where nothing is in that directory",
+        files::hide,
+    ),
     ("gone", "COMMAND…: exec in a directory that was removed", files::gone),
     ("memfd", "ARGS…: exec noop from memory", files::memfd),
     (
@@ -139,7 +150,22 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "FROM TO: a kernel object of the next version",
         files::bump_abi,
     ),
+    (
+        "misplace",
+        "STRUCTURE MEMBER OTHER TO: the kernel's type information, with a member where another one is",
+        files::misplace,
+    ),
     ("user", "ID COMMAND…: exec as that user and group", privileges::user),
+    (
+        "without",
+        "CAPABILITIES COMMAND…: exec without these, separated by commas",
+        privileges::without,
+    ),
+    (
+        "locked-memory",
+        "BYTES COMMAND…: exec with so much memory that may be locked",
+        privileges::locked_memory,
+    ),
     (
         "set-id",
         "MODE OWNER ARGS…: exec noop from a file of that octal mode and owner",

@@ -3,7 +3,10 @@
 use std::{ffi::CString, fs, os::unix::fs::chown};
 
 use anyhow::{Context as _, Result};
-use rustix::fs::{XattrFlags, setxattr};
+use rustix::{
+    fs::{XattrFlags, setxattr},
+    process::{Resource, Rlimit, setrlimit},
+};
 use serde_json::json;
 
 use super::{files, say};
@@ -17,6 +20,37 @@ pub fn user(arguments: &[CString]) -> Result<()> {
     let (id, argv) = (say::number(arguments, 0)?, say::command(arguments, 1)?);
     say::own_pid()?;
     process::become_user(id)?;
+    say::exec(&argv)
+}
+
+/// Numbers of capabilities (include/uapi/linux/capability.h).
+const CAPABILITIES: [(&str, u32); 5] = [
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_RESOURCE", 24),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+
+/// `without CAPABILITIES COMMAND…`: as root, who has all others.
+pub fn without(arguments: &[CString]) -> Result<()> {
+    let (names, argv) = (say::string(arguments, 0)?, say::command(arguments, 1)?);
+    for name in names.split(',') {
+        let known = CAPABILITIES.iter().find(|(known, _)| *known == name);
+        let (_, number) = known.with_context(|| format!("{name} is no capability known here"))?;
+        process::drop_from_bounding_set(*number).with_context(|| format!("drop {name}"))?;
+    }
+    say::exec(&argv)
+}
+
+/// `locked-memory BYTES COMMAND…`.
+pub fn locked_memory(arguments: &[CString]) -> Result<()> {
+    let (bytes, argv) = (say::number(arguments, 0)?, say::command(arguments, 1)?);
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
+    setrlimit(Resource::Memlock, limit).context("limit locked memory")?;
     say::exec(&argv)
 }
 

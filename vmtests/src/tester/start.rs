@@ -70,6 +70,40 @@ pub fn spawn_many(arguments: &[CString]) -> Result<()> {
     Ok(())
 }
 
+/// `linger ARGS…`.
+pub fn linger(_arguments: &[CString]) -> Result<()> {
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).context("read")?;
+    Ok(())
+}
+
+/// `crowd COUNT PREFIX`: the last one begins before the first one ends.
+pub fn crowd(arguments: &[CString]) -> Result<()> {
+    let (count, prefix, program) = (
+        say::number::<u32>(arguments, 0)?,
+        say::string(arguments, 1)?,
+        say::own_path()?,
+    );
+    let (reader, writer) = std::io::pipe()?;
+    let mut crowd = Vec::new();
+    for index in 0..count {
+        let name = format!("{prefix}{index}");
+        let child = Command::new(program.to_str()?)
+            .args(["linger", &name])
+            .stdin(reader.try_clone()?)
+            .spawn()
+            .context("spawn")?;
+        say::line(&json!({ "pid": child.id(), "name": name }))?;
+        crowd.push(child);
+    }
+    // What they wait for.
+    drop(writer);
+    for mut child in crowd {
+        let status = child.wait()?;
+        ensure!(status.success(), "process {} ended with {status}", child.id());
+    }
+    Ok(())
+}
+
 /// `spawn-until FILE PREFIX`: at least 50 after the file appeared, so that its maker sees some of both.
 pub fn spawn_until(arguments: &[CString]) -> Result<()> {
     let (file, prefix, program) = (say::string(arguments, 0)?, say::string(arguments, 1)?, say::own_path()?);

@@ -44,11 +44,13 @@ impl Run<'_> {
     /// Runs the machine; `observe` sees each record as it comes.
     pub(crate) fn run(self, mut observe: impl FnMut(&Event)) -> Result<Report> {
         let folder = self.folder.path();
-        let good = if self.kernel.exit_device {
+        // A kernel that is locked down lets nobody reach the device either.
+        let good = if self.kernel.exit_device && self.plan.machine.lockdown.is_none() {
             GoodEnd::Done
         } else {
             GoodEnd::PowerOff
         };
+        let processors = self.plan.machine.processors;
         let initramfs = folder.join("initramfs");
         let planned = self.plan.names.clone();
         initramfs::write(&initramfs, self.payload, self.kernel, self.plan)?;
@@ -56,7 +58,7 @@ impl Run<'_> {
         let qemu = Qemu {
             image: self.kernel.image.clone(),
             initramfs: initramfs.clone(),
-            processors: 1,
+            processors,
             memory: 1024,
             counted: self.counted,
             console: Console::File(log.clone()),

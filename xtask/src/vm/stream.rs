@@ -65,6 +65,17 @@ impl Report {
             .count()
     }
 
+    /// Adds a failure of `name` that says all that was found; nothing when nothing was.
+    pub(crate) fn add(&mut self, name: &str, findings: &[String]) {
+        if !findings.is_empty() {
+            self.outcomes.push(Outcome {
+                name: name.to_owned(),
+                verdict: Verdict::Failed,
+                detail: findings.join("\n"),
+            });
+        }
+    }
+
     /// The closing line without the kernel's name.
     pub(crate) fn line(&self) -> String {
         let (passed, failed) = (self.count(Verdict::Passed), self.count(Verdict::Failed));

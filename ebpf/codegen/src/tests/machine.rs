@@ -1,6 +1,6 @@
 //! A machine that runs code, with a runtime that writes down what it is asked for.
 
-use ebpf_abi::hook::{HookScratch, SAVED, SLOT_LEN, offset, runtime};
+use ebpf_abi::hook::{HookScratch, SAVED, SLOT_LEN, fact, offset, runtime};
 use ebpf_asm::{Code, Insn};
 
 use crate::Context;
@@ -19,6 +19,8 @@ pub(super) struct World {
     pub(super) register: u64,
     /// What was kept at the entry of the function: its time and words. By the number of the hook, modulo 2.
     pub(super) kept: [Option<(u64, [u64; SAVED])>; 2],
+    /// Whether records like this one were let through a short while ago.
+    pub(super) limited: bool,
     /// Whether there is a scratch left.
     pub(super) scratch: bool,
 }
@@ -52,6 +54,25 @@ pub(super) fn memory(address: u64) -> Option<u64> {
     (!address.is_multiple_of(7)).then(|| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29))
 }
 
+/// The parent of a process, by a rule that makes a few generations.
+pub(super) fn parent(task: u64) -> u64 {
+    if task.is_multiple_of(5) {
+        0
+    } else {
+        task.wrapping_mul(7) >> 1
+    }
+}
+
+/// The id of a process, small.
+pub(super) fn pid_of(task: u64, namespaced: bool) -> u64 {
+    task % if namespaced { 4 } else { 7 }
+}
+
+pub(super) fn contains(text: &[u8], part: &[u8], fold: bool) -> bool {
+    let text = if fold { text.to_ascii_lowercase() } else { text.to_vec() };
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
 /// Every third number is that of a call of a 32-bit program.
 pub(super) fn syscall_id(number: u64) -> u64 {
     let number = number & 0xffff_ffff;
@@ -72,6 +93,8 @@ pub(super) enum Done {
     Number(u64, u64),
     Text(u64, Vec<u8>),
     Error(u64, u64),
+    Limit(u64, u64),
+    Remember,
     Keep(u64, u64, [u64; SAVED]),
     Lost(u64),
     Send,
@@ -237,7 +260,15 @@ impl Machine<'_> {
     fn call(&mut self, name: Option<&str>, helper: i32) -> Result<u64, String> {
         let [_, r1, r2, r3, r4, ..] = self.regs;
         // Functions of the runtime get the number of the scratch first.
-        let other = [runtime::CLAIM, runtime::LOST, runtime::FACT, runtime::SYSCALL];
+        let other = [
+            runtime::COUNT,
+            runtime::CLAIM,
+            runtime::LOST,
+            runtime::FACT,
+            runtime::SYSCALL,
+            runtime::PARENT,
+            runtime::PID,
+        ];
         if name.is_some_and(|name| !other.contains(&name)) && r1 != u64::from(NUMBER) {
             return Err("not the number of the scratch".to_owned());
         }
@@ -253,6 +284,17 @@ impl Machine<'_> {
                     .copy_from_slice(&NUMBER.to_le_bytes());
                 SCRATCH
             }
+            Some(runtime::CONTAINS) => {
+                let start = self.memory(SCRATCH + offset::NEEDLE as u64, r3 as usize)?.to_vec();
+                let text = self.text(r2 as usize)?;
+                u64::from(contains(&text, &start, r4 != 0))
+            }
+            Some(runtime::LIMITED) => {
+                self.done.push(Done::Limit(r2, r3));
+                u64::from(self.world.limited)
+            }
+            Some(runtime::PARENT) => parent(r1),
+            Some(runtime::PID) => pid_of(r1, r2 != 0),
             Some(runtime::LOST) => self.note(Done::Lost(r1)),
             Some(runtime::KEEP) => {
                 let mut saved = [0; SAVED];
@@ -312,7 +354,12 @@ impl Machine<'_> {
                 }
                 None => -14_i64 as u64,
             },
-            Some(runtime::FACT) => self.world.facts[r1 as usize % 8],
+            Some(runtime::FACT) => {
+                if r1 == u64::from(fact::REMEMBER_NAMESPACES) {
+                    self.done.push(Done::Remember);
+                }
+                self.world.facts[r1 as usize % 8]
+            }
             Some(runtime::BINARY) => self.fill(r2, self.world.binary.clone())?,
             Some(runtime::STRING) => self.fill(r2, self.world.string(r3))?,
             Some(runtime::PATH | runtime::STRUCTURE) => self.fill(r2, self.world.string(r4))?,
@@ -325,16 +372,18 @@ impl Machine<'_> {
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),
             Some(runtime::SEND) => self.note(Done::Send),
             Some(runtime::SLOT) => {
-                let slot = r3 as usize;
-                let length = self.memory(SCRATCH + offset::slot_len(slot) as u64, 4)?.to_vec();
-                let length = u32::from_le_bytes(length.try_into().map_err(|_| "length")?);
-                let text = self
-                    .memory(SCRATCH + offset::slot_bytes(slot) as u64, length as usize)?
-                    .to_vec();
+                let text = self.text(r3 as usize)?;
                 self.note(Done::Text(r2, text))
             }
             other => return Err(format!("call of {other:?} or helper {helper}")),
         })
+    }
+
+    fn text(&mut self, slot: usize) -> Result<Vec<u8>, String> {
+        let length = self.memory(SCRATCH + offset::slot_len(slot) as u64, 4)?.to_vec();
+        let length = u32::from_le_bytes(length.try_into().map_err(|_| "length")?);
+        let text = self.memory(SCRATCH + offset::slot_bytes(slot) as u64, length as usize)?;
+        Ok(text.to_vec())
     }
 
     fn note(&mut self, done: Done) -> u64 {

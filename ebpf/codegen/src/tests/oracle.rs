@@ -4,7 +4,7 @@ use ebpf_abi::hook::SAVED;
 
 use crate::{
     Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Source, Stage, Subject, TextTest,
-    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, memory, syscall_id},
+    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, contains, memory, parent, pid_of, syscall_id},
 };
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
@@ -23,17 +23,27 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
         if hook.selectors.is_empty() {
             withdrawn = false;
             done.extend(count(0));
-            report(point, hook, 0, 0, world, &mut done);
+            report(point, hook, (0, 0, None), world, &mut done);
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
-            if !selector.filters.iter().all(|filter| passes(filter, hook, world)) {
+            let mut passed = |filter: &Filter| {
+                if let Filter::Remember(_) = filter {
+                    done.push(Done::Remember);
+                }
+                passes(filter, hook, world)
+            };
+            if !selector.filters.iter().all(&mut passed) {
                 continue;
             }
             done.extend(count(index));
-            let mut last = 0;
+            let (mut last, mut limit) = (0, None);
             for action in &selector.actions {
                 last = match *action {
                     Action::Post => 0,
+                    Action::Limit { window, scope } => {
+                        limit = Some((window, u64::from(scope)));
+                        0
+                    }
                     Action::NoPost => 8,
                     Action::Override(result) => {
                         done.extend((!hook.monitor).then(|| Done::Override(i64::from(result) as u64)));
@@ -47,7 +57,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             }
             if !selector.actions.contains(&Action::NoPost) {
                 withdrawn = false;
-                report(point, hook, index, last, world, &mut done);
+                report(point, hook, (index, last, limit), world, &mut done);
             }
             break;
         }
@@ -59,7 +69,13 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     done
 }
 
-fn report(point: &Point, hook: &Hook, selector: usize, action: u64, world: &World, done: &mut Vec<Done>) {
+fn report(
+    point: &Point,
+    hook: &Hook,
+    (selector, action, limit): (usize, u64, Option<(u64, u64)>),
+    world: &World,
+    done: &mut Vec<Done>,
+) {
     let flags = if hook.stage == Stage::Return { 0x200 } else { 0 };
     done.push(Done::Begin(
         flags | u64::from(point.op),
@@ -73,6 +89,16 @@ fn report(point: &Point, hook: &Hook, selector: usize, action: u64, world: &Worl
             Ok(Value::Bytes(text)) => Done::Text(kind, text),
             Err(status) => Done::Error(kind, status),
         });
+    }
+    if let Some((window, scope)) = limit {
+        done.push(Done::Limit(window, scope));
+        if world.limited {
+            if hook.stage == Stage::Return {
+                done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
+                done.push(Done::Send);
+            }
+            return;
+        }
     }
     if let Stage::Entry { saved } = &hook.stage {
         // What is beyond was in the scratch before.
@@ -212,6 +238,40 @@ fn passes(filter: &Filter, hook: &Hook, world: &World) -> bool {
             cell[..width].copy_from_slice(&padded(&bytes)[usize::from(*offset) - 16..][..width]);
             number_passes(test, u64::from_le_bytes(cell) & mask, false)
         }),
+        Filter::Contains {
+            subject,
+            texts,
+            fold,
+            not,
+        } => bytes(*subject, hook, world)
+            .is_some_and(|bytes| texts.iter().any(|text| contains(&bytes, text, *fold)) != *not),
+        Filter::Gained { old, new } => {
+            let set = |index: usize| match hook.args.get(index).map(|arg| value(arg, hook, world)) {
+                Some(Ok(Value::Number(value, _))) => Some(value),
+                _ => None,
+            };
+            set(*old).zip(set(*new)).is_some_and(|(old, new)| new & !old != 0)
+        }
+        Filter::Lineage { namespaced, pids, not } => {
+            let mut task = world.task;
+            if *namespaced && pid_of(task, true) == 0 {
+                return false;
+            }
+            let mut found = false;
+            for _ in 0..10 {
+                let pid = pid_of(task, *namespaced);
+                if *namespaced && pid == 0 {
+                    break;
+                }
+                found |= pids.contains(&(pid as u32));
+                task = parent(task);
+                if task == 0 {
+                    break;
+                }
+            }
+            found != *not
+        }
+        Filter::Remember(_) => true,
         Filter::Address {
             subject,
             offset,

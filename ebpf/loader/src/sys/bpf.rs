@@ -34,8 +34,18 @@ pub(crate) struct ProgLoad<'a> {
     pub(crate) line_info: (u32, &'a [u8]),
 }
 
+/// What the verifier writes into its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum LogLevel {
+    /// What it did, instruction by instruction (`BPF_LOG_LEVEL1`).
+    Steps = 1,
+    /// A few lines of numbers in the end (`BPF_LOG_STATS`, 5.2), which cost nothing.
+    Statistics = 4,
+}
+
 /// Loads a program. The verifier's log goes to `log` unless that is empty.
-pub(crate) fn prog_load(load: &ProgLoad<'_>, log: &mut [u8]) -> Result<OwnedFd, SysError> {
+pub(crate) fn prog_load(load: &ProgLoad<'_>, level: LogLevel, log: &mut [u8]) -> Result<OwnedFd, SysError> {
     let ProgLoad {
         name,
         prog_type,
@@ -54,7 +64,7 @@ pub(crate) fn prog_load(load: &ProgLoad<'_>, log: &mut [u8]) -> Result<OwnedFd, 
         insn_cnt: (code.len() / 8) as u32,
         insns: address(code),
         license: license.as_ptr() as u64,
-        log_level: u32::from(!log.is_empty()),
+        log_level: if log.is_empty() { 0 } else { level as u32 },
         log_size: log.len() as u32,
         log_buf: address_mut(log),
         prog_flags: flags,
@@ -157,7 +167,6 @@ pub(crate) struct ProgInfo {
     pub(crate) id: u32,
     pub(crate) xlated_len: u32,
     pub(crate) jited_len: u32,
-    pub(crate) verified_insns: u32,
     pub(crate) recursion_misses: u64,
 }
 
@@ -169,12 +178,11 @@ pub(crate) fn prog_info(program: BorrowedFd<'_>) -> Result<ProgInfo, SysError> {
             .and_then(|tail| u32::read_from_prefix(tail).ok())
             .map_or(0, |(n, _)| n)
     };
-    // `recursion_misses` is there since 5.12, `verified_insns` since 5.16.
+    // `recursion_misses` is there since 5.12.
     Ok(ProgInfo {
         id: number(4),
         jited_len: number(16),
         xlated_len: number(20),
-        verified_insns: number(216),
         recursion_misses: u64::from(number(208)) | u64::from(number(212)) << 32,
     })
 }

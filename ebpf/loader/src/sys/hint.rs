@@ -5,6 +5,7 @@ use std::{fs, io};
 use super::{Command, Syscall};
 
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_SYS_RESOURCE: u32 = 24;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
@@ -27,7 +28,8 @@ pub(super) fn hint(call: &Syscall<'_>, error: &io::Error) -> Option<String> {
                     ..
                 }
             );
-            refused(&status, &lockdown, creates)
+            let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+            refused(&status, &lockdown, creates.then_some(&*limits))
         }
         libc::EACCES if matches!(call, Syscall::PerfEventOpen { .. }) => {
             Some("see kernel.perf_event_paranoid".to_owned())
@@ -38,8 +40,9 @@ pub(super) fn hint(call: &Syscall<'_>, error: &io::Error) -> Option<String> {
     }
 }
 
-/// Why a privileged process is refused, from `/proc/self/status` and the lockdown state.
-fn refused(status: &str, lockdown: &str, creates: bool) -> Option<String> {
+/// Why a privileged process is refused, from `/proc/self/status`, the lockdown state and, when something was to be
+/// created, `/proc/self/limits`.
+fn refused(status: &str, lockdown: &str, limits: Option<&str>) -> Option<String> {
     let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let capabilities = field("CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok())?;
     let has = |capability: u32| capabilities >> capability & 1 != 0;
@@ -54,12 +57,15 @@ fn refused(status: &str, lockdown: &str, creates: bool) -> Option<String> {
     if lockdown.contains("[confidentiality]") {
         return Some("kernel lockdown is in confidentiality mode, which forbids reading kernel memory".to_owned());
     }
-    let advice = if creates {
-        "a security module or a seccomp filter refuses, or RLIMIT_MEMLOCK could not be raised"
-    } else {
-        "a security module or a seccomp filter refuses"
-    };
-    Some(advice.to_owned())
+    let locked = limits.and_then(|limits| limits.lines().find_map(|line| line.strip_prefix("Max locked memory")));
+    match locked.and_then(|limits| limits.split_whitespace().next()) {
+        // Before 5.11 maps and programs count as locked memory.
+        Some(limit) if limit != "unlimited" && !has(CAP_SYS_RESOURCE) => Some(format!(
+            "RLIMIT_MEMLOCK is {limit} bytes, and capability CAP_SYS_RESOURCE is missing to raise it: add the \
+             capability, or set the limit to infinity"
+        )),
+        _ => Some("a security module or a seccomp filter refuses".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -70,29 +76,36 @@ mod tests {
     fn says_what_is_missing() {
         let user = "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0000000000000000\n";
         assert!(
-            refused(user, "", true)
+            refused(user, "", None)
                 .unwrap()
                 .starts_with("not root, and without CAP_SYS_ADMIN")
         );
         let container = "Uid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\n";
         assert!(
-            refused(container, "", true)
+            refused(container, "", None)
                 .unwrap()
                 .starts_with("root without CAP_SYS_ADMIN")
         );
         let root = "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n";
         assert!(
-            refused(root, "none integrity [confidentiality]", true)
+            refused(root, "none integrity [confidentiality]", None)
                 .unwrap()
                 .contains("lockdown")
         );
-        assert!(
-            refused(root, "[none] integrity confidentiality", true)
-                .unwrap()
-                .contains("MEMLOCK")
-        );
-        assert!(!refused(root, "", false).unwrap().contains("MEMLOCK"));
         let bpf = "Uid:\t0\t0\t0\t0\nCapEff:\t000000c000000000\n";
-        assert!(refused(bpf, "", false).unwrap().contains("security module"));
+        assert!(refused(bpf, "", None).unwrap().contains("security module"));
+    }
+
+    #[test]
+    fn says_which_limit_could_not_be_raised() {
+        let limited = Some("Limit  Soft Limit  Hard Limit  Units\nMax locked memory         65536   65536   bytes\n");
+        let unlimited = Some("Max locked memory         unlimited   unlimited   bytes\n");
+        let root = "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n";
+        let without = "Uid:\t0\t0\t0\t0\nCapEff:\t000001fffeffffff\n";
+        let advice = |status, limits| refused(status, "[none] integrity confidentiality", limits).unwrap();
+        assert!(advice(without, limited).starts_with("RLIMIT_MEMLOCK is 65536 bytes, and capability CAP_SYS_RESOURCE"));
+        for (status, limits) in [(root, limited), (without, unlimited), (without, None)] {
+            assert!(advice(status, limits).contains("security module"));
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod attr;
 mod bpf;
+mod doomed;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
@@ -18,13 +19,14 @@ mod region;
 
 use std::{
     io,
-    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
 };
 
 pub(crate) use bpf::{
-    BtfLoad, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load, raw_tracepoint_open,
-    test_run,
+    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load,
+    raw_tracepoint_open, test_run,
 };
+pub use doomed::Ending;
 pub(crate) use features::{KPROBE_MULTI, UPROBE_MULTI, build_id_event, kprobe_multi, update_nothing, uprobe_multi};
 pub(crate) use map::{MapError, MapFd, MapSpec};
 pub(crate) use perf::{open_kprobe, open_tracepoint, perf_attach};
@@ -57,6 +59,8 @@ pub(crate) enum Syscall<'a> {
     Munmap { address: usize, len: usize },
     /// setrlimit(2): no limit on locked memory.
     UnlimitMemlock,
+    /// fork(2) of a process that runs two programs and ends, and waitpid(2) for it.
+    Doomed { begin: RawFd, early: RawFd, ending: Ending },
 }
 
 /// Commands of bpf(2) (include/uapi/linux/bpf.h).
@@ -107,11 +111,12 @@ impl Syscall<'_> {
             Self::Mmap { .. } => "mmap",
             Self::Munmap { .. } => "munmap",
             Self::UnlimitMemlock => "setrlimit(RLIMIT_MEMLOCK)",
+            Self::Doomed { .. } => "fork",
         }
     }
 }
 
-/// Makes the call. The result is a file descriptor, an address or 0, by call.
+/// Makes the call. The result is a file descriptor, an address, a wait status or 0, by call.
 ///
 /// # Safety
 ///
@@ -220,8 +225,24 @@ unsafe fn real(call: &mut Syscall<'_>) -> io::Result<u64> {
             // SAFETY: `limit` is a valid structure.
             i64::from(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) })
         }
+        Syscall::Doomed { begin, early, ending } => {
+            // SAFETY: the descriptors are of programs by the caller's promise.
+            unsafe { doomed::run(*begin, *early, *ending) }
+        }
     };
     u64::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Forks a process that runs `begin` as its first act and `early` once it has all of its threads, and then ends; returns
+/// its wait status.
+pub(crate) fn doomed(begin: BorrowedFd<'_>, early: BorrowedFd<'_>, ending: Ending) -> Result<i32, SysError> {
+    let call = Syscall::Doomed {
+        begin: begin.as_raw_fd(),
+        early: early.as_raw_fd(),
+        ending,
+    };
+    // SAFETY: descriptors that are borrowed for the call.
+    unsafe { syscall(call) }.map(|status| status as i32)
 }
 
 /// Lifts the limit on locked memory, against which kernels before 5.11 count maps and programs. Failure shows later, in

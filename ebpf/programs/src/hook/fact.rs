@@ -1,8 +1,11 @@
 //! Facts about the current process that selectors ask for.
 
-use ebpf_abi::{hook::fact, map::Namespaces};
+use ebpf_abi::{
+    hook::fact,
+    map::{Capabilities, Namespaces, ProcessEntry},
+};
 
-use crate::{read::field, task};
+use crate::{maps::PROCESSES, read::field, task};
 
 /// One fact: see [`runtime::FACT`](ebpf_abi::hook::runtime::FACT).
 #[unsafe(no_mangle)]
@@ -20,6 +23,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
         fact::CAP_EFFECTIVE => field!(cred, cred_cap_effective),
         fact::CAP_INHERITABLE => field!(cred, cred_cap_inheritable),
         fact::CAP_PERMITTED => field!(cred, cred_cap_permitted),
+        fact::NAMESPACES_CHANGED..=fact::REMEMBER_CAPABILITIES => change(what, task, cred),
         _ => {
             let (_, pid_ns) = task::nspid(task);
             let mut all = Namespaces::default();
@@ -51,4 +55,79 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
             })
         }
     }
+}
+
+/// What has changed since it was last remembered, or remembers it. Of a process without an entry nothing is known to have
+/// changed.
+#[inline(always)]
+fn change(what: u32, task: u64, cred: u64) -> u64 {
+    let pid: u32 = field!(task, task_tgid);
+    let Some(entry) = PROCESSES.get_ptr_mut(&pid) else {
+        return 0;
+    };
+    // SAFETY: the element stays readable for the run of the program. That two threads of a process remember at once is no
+    // harm: they remember the same.
+    unsafe {
+        match what {
+            fact::NAMESPACES_CHANGED | fact::REMEMBER_NAMESPACES => namespaces(what, task, cred, entry),
+            fact::REMEMBER_CAPABILITIES => {
+                task::capabilities(cred, &raw mut (*entry).caps);
+                0
+            }
+            _ => {
+                let mut now = Capabilities::default();
+                task::capabilities(cred, &raw mut now);
+                match what {
+                    fact::CAP_EFFECTIVE_CHANGED => now.effective ^ (*entry).caps.effective,
+                    fact::CAP_INHERITABLE_CHANGED => now.inheritable ^ (*entry).caps.inheritable,
+                    _ => now.permitted ^ (*entry).caps.permitted,
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn namespaces(what: u32, task: u64, cred: u64, entry: *mut ProcessEntry) -> u64 {
+    let (_, pid_ns) = task::nspid(task);
+    let mut now = Namespaces::default();
+    // SAFETY: the caller's entry.
+    unsafe {
+        task::namespaces(task, cred, pid_ns, &raw mut now);
+        if what == fact::REMEMBER_NAMESPACES {
+            (*entry).ns = now;
+            return 0;
+        }
+        let (now, then) = ((&raw const now).cast::<u32>(), (&raw const (*entry).ns).cast::<u32>());
+        let (mut changed, mut index) = (0, 0);
+        while index < size_of::<Namespaces>() / 4 {
+            if now.add(index).read_volatile() != then.add(index).read_volatile() {
+                changed |= 1 << index;
+            }
+            index += 1;
+        }
+        changed
+    }
+}
+
+/// The parent of a process: see [`runtime::PARENT`](ebpf_abi::hook::runtime::PARENT).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_parent(task: u64) -> u64 {
+    let leader: u64 = field!(task, task_group_leader);
+    let parent: u64 = field!(leader, task_real_parent);
+    let pid: u32 = field!(parent, task_tgid);
+    if pid == 0 { 0 } else { parent }
+}
+
+/// The id of a process: see [`runtime::PID`](ebpf_abi::hook::runtime::PID).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_pid(task: u64, namespaced: u32) -> u64 {
+    if namespaced == 0 {
+        let pid: u32 = field!(task, task_tgid);
+        return u64::from(pid);
+    }
+    let leader: u64 = field!(task, task_group_leader);
+    u64::from(task::nspid(leader).0)
 }

@@ -6,10 +6,12 @@
 mod count;
 mod entry;
 mod fact;
+mod limit;
 mod pair;
 mod pieces;
 mod read;
 mod record;
+mod search;
 mod structure;
 
 use core::{ffi::c_void, mem::MaybeUninit};
@@ -39,17 +41,23 @@ fn scratch(claimed: u32) -> Option<*mut HookScratch> {
     HOOKS.get_ptr_mut(claimed)
 }
 
+/// `number` after a detour that gives the verifier one register that is compared and used; the compiler would compare one
+/// copy and use another.
+#[inline(always)]
+fn opaque(number: u32) -> u64 {
+    let mut place = MaybeUninit::<u64>::uninit();
+    // SAFETY: written before it is read.
+    unsafe {
+        place.as_mut_ptr().write_volatile(u64::from(number));
+        place.as_ptr().read_volatile()
+    }
+}
+
 /// Slot number `index` of scratch `claimed`.
 #[inline(always)]
 fn slot(claimed: u32, index: u32) -> Option<*mut Slot> {
     let scratch = scratch(claimed)?;
-    let mut place = MaybeUninit::<u64>::uninit();
-    // SAFETY: written before it is read. The detour gives the verifier one register that is compared and used; the
-    // compiler would compare one copy and use another.
-    let index = unsafe {
-        place.as_mut_ptr().write_volatile(u64::from(index));
-        place.as_ptr().read_volatile()
-    };
+    let index = opaque(index);
     if index >= SLOTS as u64 {
         return None;
     }
