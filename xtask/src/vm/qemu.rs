@@ -59,6 +59,9 @@ impl Qemu {
         command.args(["-m", &self.memory.to_string(), "-smp", &self.processors.to_string()]);
         if self.counted {
             command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
+            // Where things lie in memory and in hash tables depends on random numbers and on the time, and with it what
+            // they cost: by some thousand instructions a process.
+            command.args(["-seed", "1", "-rtc", "base=2030-01-01T00:00:00,clock=vm"]);
         } else {
             command.args(["-accel", "tcg,thread=multi"]);
         }
@@ -124,7 +127,7 @@ mod tests {
         expect![[r#"
             --pdeathsig TERM qemu-system-x86_64 -M q35 -cpu max -nodefaults -no-user-config -display none -no-reboot
             -m 768 -smp 1
-            -accel tcg,thread=single -icount shift=0,sleep=off
+            -accel tcg,thread=single -icount shift=0,sleep=off -seed 1 -rtc base=2030-01-01T00:00:00,clock=vm
             -device isa-debug-exit,iobase=0xf4,iosize=0x4
             -chardev file,id=console,path=a,,b/console.log -serial chardev:console
             -chardev stdio,id=report,signal=off -serial chardev:report

@@ -140,15 +140,16 @@ pub fn exec_exit_agent() -> Result<Vec<Measurement>> {
     Ok(vec![instructions("pair", pair)])
 }
 
-/// Memory after `count` processes have come and gone.
+/// Memory after `count` processes have come and gone, one after the other, with every event in the file.
 pub fn memory_after(count: u32) -> Result<Vec<Measurement>> {
-    let mut subject = Subject::start(&["--rb-size", "64M"])?;
+    let mut subject = Subject::start(&[])?;
     for _ in 0..count {
         program::run()?;
     }
     subject.wait_idle()?;
     let resident = subject.resident()?;
     let peak = subject.peak()?;
-    subject.stop()?;
+    let (events, expected) = (subject.stop()?, 2 * count as usize);
+    ensure!(events >= expected, "{events} events in the file, {expected} expected");
     Ok(vec![bytes("resident", resident), bytes("peak", peak)])
 }
