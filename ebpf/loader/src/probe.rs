@@ -85,18 +85,19 @@ pub(crate) fn tracepoint(group: &str, name: &str) -> Result<u64, Error> {
 /// Where tracefs is mounted.
 pub const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// How kprobes are asked for.
-pub(crate) struct KprobeSource {
+/// How kprobes or uprobes are asked for.
+pub(crate) struct ProbeSource {
     /// Type of perf event.
     pub(crate) event_type: u32,
     /// Bit of `config` that asks for the return of the function.
     pub(crate) return_bit: u64,
 }
 
-impl KprobeSource {
-    pub(crate) fn read() -> Result<Self, Error> {
+impl ProbeSource {
+    /// `kind` is `kprobe` or `uprobe`.
+    pub(crate) fn read(kind: &str) -> Result<Self, Error> {
         let read = |name: &str, prefix: &str| {
-            let path = format!("/sys/bus/event_source/devices/kprobe/{name}");
+            let path = format!("/sys/bus/event_source/devices/{kind}/{name}");
             let failed = |source| Error::Read {
                 path: path.clone(),
                 source,

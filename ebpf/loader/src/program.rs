@@ -231,10 +231,24 @@ impl Program {
     pub fn attach_kprobe(&self, function: &str, offset: u64, on_return: bool) -> Result<Link, Error> {
         self.expect(matches!(self.kind, ProgramKind::Kprobe))?;
         let symbol = c_string(function)?;
-        let source = probe::KprobeSource::read()?;
+        let source = probe::ProbeSource::read("kprobe")?;
         let failed = |source| self.attach_error(format!("kprobe {function}"), source);
         let config = if on_return { source.return_bit } else { 0 };
-        let event = sys::open_kprobe(source.event_type, config, &symbol, offset).map_err(failed)?;
+        let event = sys::open_probe(source.event_type, config, &symbol, offset).map_err(failed)?;
+        self.attach_event(event).map_err(failed)
+    }
+
+    /// Attaches a [`ProgramKind::Kprobe`] program to the code at `offset` bytes into the file `path`, whatever process runs
+    /// it. `counter` is the offset of the number of those who watch, which the kernel keeps up to date, 0 for none (kernel
+    /// 4.20).
+    pub fn attach_uprobe(&self, path: &str, offset: u64, counter: u64) -> Result<Link, Error> {
+        /// Where in `config` the counter is (`PERF_UPROBE_REF_CTR_OFFSET_SHIFT`, `include/linux/trace_events.h`).
+        const COUNTER_SHIFT: u32 = 32;
+        self.expect(matches!(self.kind, ProgramKind::Kprobe))?;
+        let file = c_string(path)?;
+        let source = probe::ProbeSource::read("uprobe")?;
+        let failed = |source| self.attach_error(format!("uprobe {path}+{offset:#x}"), source);
+        let event = sys::open_probe(source.event_type, counter << COUNTER_SHIFT, &file, offset).map_err(failed)?;
         self.attach_event(event).map_err(failed)
     }
 

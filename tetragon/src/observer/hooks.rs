@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ebpf_abi::event::{hook_flag, op};
 use tetragon_api::v1::{
-    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, get_events_response as events,
+    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe,
+    get_events_response as events,
 };
 
 use super::{calls::Call, family::Family, pipeline::Pipeline};
@@ -118,6 +119,21 @@ impl Pipeline {
                 tags,
                 ..ProcessLsm::default()
             }),
+            op::UPROBE => events::Event::ProcessUprobe(ProcessUprobe {
+                process: Some(process),
+                parent,
+                path: info.subsystem.clone(),
+                symbol: info.name.clone(),
+                policy_name,
+                message,
+                args,
+                data,
+                tags,
+                offset: info.place.0,
+                ref_ctr_offset: info.place.1,
+                action,
+                ..ProcessUprobe::default()
+            }),
             op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
                 process: Some(process),
                 parent,
@@ -147,6 +163,7 @@ impl Pipeline {
         };
         let (process, parent) = match self.emit(event, time, sink) {
             Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent),
             Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
             Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
             _ => return,

@@ -46,6 +46,7 @@ pub(super) struct Counters {
     pub(super) kprobe: Counter,
     pub(super) tracepoint: Counter,
     pub(super) lsm: Counter,
+    pub(super) uprobe: Counter,
     pub(super) hook_unknown: Counter,
     pub(super) hook_unpaired: Counter,
     pub(super) calls: Counter,
@@ -68,6 +69,7 @@ impl Counters {
         match op {
             op::TRACEPOINT => &self.tracepoint,
             op::LSM => &self.lsm,
+            op::UPROBE => &self.uprobe,
             _ => &self.kprobe,
         }
     }
@@ -110,6 +112,7 @@ impl StatsHandle {
             self.op(op::KPROBE, "kprobe", counters.kprobe.get()),
             self.op(op::TRACEPOINT, "tracepoint", counters.tracepoint.get()),
             self.op(op::LSM, "lsm", counters.lsm.get()),
+            self.op(op::UPROBE, "uprobe", counters.uprobe.get()),
         ];
         for (op, before) in self.sent_before {
             for stats in ops.iter_mut().filter(|stats| stats.op == op) {

@@ -58,6 +58,9 @@ pub(super) fn argument(
     if !arg.resolve.0.is_empty() {
         let root = match (&arg.source, &arg.btf_type, &hook.target) {
             (model::Source::CurrentTask, ..) => Root::CurrentTask,
+            _ if matches!(point.kind, PointKind::Uprobe { .. }) => {
+                return Err(Reason::NotYet("resolve from an argument of a program".into()));
+            }
             (_, Some(name), _) => Root::Structure(name),
             (_, None, _) if role == Role::Returned => Root::Return(&point.name),
             (_, None, Target::Lsm { hook }) => Root::LsmHook(hook, arg.index),
@@ -94,7 +97,7 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
     Ok(match &arg.source {
         _ if role == Role::Returned => plain(Source::Return, false),
         model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
-        model::Source::Parameter => plain(Source::Parameter(arg.index as u8), point.kind.is_syscall()),
+        model::Source::Parameter => plain(Source::Parameter(arg.index as u8), point.kind.is_of_user()),
         model::Source::CurrentTask => plain(Source::Task, false),
         model::Source::Register(name) => {
             let (offset, bytes) =

@@ -15,6 +15,7 @@ use policy_btf::LSM;
 use super::{
     Error,
     argument::{Role, argument},
+    elf,
     filter::{self, NotYet},
     running::Running,
     table::{ArgInfo, HookInfo},
@@ -26,7 +27,7 @@ pub(super) struct PointKey {
     pub(super) kind: PointKind,
     /// Function, LSM hook or tracepoint.
     pub(super) name: String,
-    /// Group of a tracepoint.
+    /// Group of a tracepoint, or file.
     pub(super) group: String,
 }
 
@@ -58,6 +59,8 @@ pub(super) enum PointKind {
     RawTracepoint,
     /// A tracepoint, with the fields that it records.
     Tracepoint,
+    /// Code of a program or library, by its offset in the file, with that of its counter, 0 for none.
+    Uprobe { offset: u64, counter: u64 },
 }
 
 /// What the kernel's types say of the parameters of a function.
@@ -72,7 +75,7 @@ impl PointKind {
     /// How programs find what they are called with.
     pub(super) const fn context(self) -> Context {
         match self {
-            Self::Kprobe | Self::KprobeReturn => Context::Registers,
+            Self::Kprobe | Self::KprobeReturn | Self::Uprobe { .. } => Context::Registers,
             Self::Syscall { compat } => Context::SyscallRegisters { compat },
             Self::Function(Parameters { count, pointers }) | Self::FunctionReturn(Parameters { count, pointers }) => {
                 Context::Function {
@@ -94,6 +97,7 @@ impl PointKind {
             }
             Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
+            Self::Uprobe { .. } => op::UPROBE,
         }
     }
 
@@ -107,6 +111,7 @@ impl PointKind {
             Self::Lsm(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
+            Self::Uprobe { .. } => "uprobe",
         }
     }
 
@@ -115,15 +120,18 @@ impl PointKind {
         match self {
             Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
             Self::Function(parameters) => Some(Self::FunctionReturn(parameters)),
-            Self::KprobeReturn | Self::FunctionReturn(_) | Self::Lsm(_) | Self::RawTracepoint | Self::Tracepoint => {
-                None
-            }
+            Self::KprobeReturn
+            | Self::FunctionReturn(_)
+            | Self::Lsm(_)
+            | Self::RawTracepoint
+            | Self::Tracepoint
+            | Self::Uprobe { .. } => None,
         }
     }
 
-    /// Whether arguments are those of a system call.
-    pub(super) const fn is_syscall(self) -> bool {
-        matches!(self, Self::Syscall { .. })
+    /// Whether addresses among the arguments are of user space.
+    pub(super) const fn is_of_user(self) -> bool {
+        matches!(self, Self::Syscall { .. } | Self::Uprobe { .. })
     }
 }
 
@@ -250,7 +258,23 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
             };
             vec![key(kind, subsystem, event)]
         }
-        Target::Uprobe { .. } => return Err(Reason::NotYet("uprobes".into())),
+        Target::Uprobe { digests, .. } if !digests.is_empty() => {
+            return Err(Reason::NotYet("binaryDigests".into()));
+        }
+        Target::Uprobe {
+            path,
+            places,
+            reference_counters,
+            ..
+        } => {
+            let found = elf::places(path, places).map_err(Reason::Kernel)?;
+            let counters = reference_counters.iter().copied().chain(std::iter::repeat(0));
+            let kind = |offset, counter| PointKind::Uprobe { offset, counter };
+            let points = found.into_iter().zip(counters);
+            points
+                .map(|((symbol, offset), counter)| key(kind(offset, counter), path, &symbol))
+                .collect()
+        }
         Target::Usdt { .. } => return Err(Reason::NotYet("usdts".into())),
     })
 }
@@ -301,6 +325,10 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
         policy: policy.name.clone(),
         name: point.name.clone(),
         subsystem: point.group.clone(),
+        place: match point.kind {
+            PointKind::Uprobe { offset, counter } => (offset, counter),
+            _ => (0, 0),
+        },
         args: infos,
         returns: None,
         message: hook.message.clone().unwrap_or_default(),
@@ -314,6 +342,9 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
     };
     let mut parts = vec![];
     if hook.needs_return() {
+        if let PointKind::Uprobe { .. } = point.kind {
+            return Err(Reason::NotYet("the return of a function of a program".into()));
+        }
         let Some(kind) = point.kind.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };

@@ -19,6 +19,7 @@
 
 mod argument;
 mod counters;
+mod elf;
 mod error;
 mod files;
 mod filter;

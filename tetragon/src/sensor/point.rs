@@ -36,6 +36,7 @@ impl Attached {
             PointKind::Function(_) | PointKind::FunctionReturn(_) | PointKind::Lsm(_) => stub.attach()?,
             PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
             PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
+            PointKind::Uprobe { offset, counter } => stub.attach_uprobe(&key.group, offset, counter)?,
         };
         Ok(Self {
             key: key.clone(),
@@ -72,7 +73,9 @@ fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) ->
     };
     let code = ebpf_codegen::compile(&point).map_err(too_long)?;
     let name = match key.kind {
-        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn => "hook_kprobe",
+        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn | PointKind::Uprobe { .. } => {
+            "hook_kprobe"
+        }
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
         PointKind::Lsm(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
@@ -100,7 +103,9 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         function.map(|function| function.id.0)
     };
     Ok(match key.kind {
-        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn => ProgramKind::Kprobe,
+        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn | PointKind::Uprobe { .. } => {
+            ProgramKind::Kprobe
+        }
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
         PointKind::Tracepoint => ProgramKind::Tracepoint,
         PointKind::Function(_) => ProgramKind::Tracing {

@@ -115,6 +115,7 @@ impl Placed {
         let description = match point.kind.op() {
             op::LSM => format!("lsm:{}", info.name),
             op::TRACEPOINT => format!("tracepoint:{}/{}", info.subsystem, info.name),
+            op::UPROBE => format!("uprobe:{}:{}", info.subsystem, info.name),
             _ => format!("kprobe:{}", info.name),
         };
         Self {

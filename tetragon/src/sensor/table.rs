@@ -23,8 +23,10 @@ pub struct HookInfo {
     pub policy: String,
     /// Function, LSM hook or tracepoint.
     pub name: String,
-    /// Group of a tracepoint.
+    /// Group of a tracepoint, or file of a uprobe.
     pub subsystem: String,
+    /// Of a uprobe: its offset in the file, and that of its counter.
+    pub place: (u64, u64),
     /// Arguments in the order of events; records number them so.
     pub args: Vec<ArgInfo>,
     /// What the function returns, which comes first in the record of its return.
@@ -139,6 +141,7 @@ mod tests {
             policy: "p".into(),
             name: name.into(),
             subsystem: String::new(),
+            place: (0, 0),
             args: vec![],
             returns: None,
             message: String::new(),

@@ -29,7 +29,7 @@ pub(crate) use bpf::{
 pub use doomed::Ending;
 pub(crate) use features::{KPROBE_MULTI, UPROBE_MULTI, build_id_event, kprobe_multi, update_nothing, uprobe_multi};
 pub(crate) use map::{MapError, MapFd, MapSpec};
-pub(crate) use perf::{open_kprobe, open_tracepoint, perf_attach};
+pub(crate) use perf::{open_probe, open_tracepoint, perf_attach};
 pub(crate) use region::Region;
 #[cfg(test)]
 pub(crate) use region::fake as ring_memory;

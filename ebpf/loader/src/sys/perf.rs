@@ -1,4 +1,4 @@
-//! Kprobes (since 4.17) and tracepoints as perf events (`perf_event_open(2)`).
+//! Kprobes, uprobes (since 4.17) and tracepoints as perf events (`perf_event_open(2)`).
 
 use std::{
     ffi::CStr,
@@ -49,9 +49,9 @@ pub(crate) fn open_tracepoint(id: u64) -> Result<OwnedFd, SysError> {
     }
 }
 
-/// Opens a kprobe on `function` plus `offset` bytes. `event_type` is the number of the `kprobe` event source and
-/// `config` its `retprobe` bit or 0.
-pub(crate) fn open_kprobe(event_type: u32, config: u64, function: &CStr, offset: u64) -> Result<OwnedFd, SysError> {
+/// Opens a kprobe or uprobe on a function or file plus `offset` bytes. `event_type` is the number of the event source and
+/// `config` what it wants to know besides.
+pub(crate) fn open_probe(event_type: u32, config: u64, function: &CStr, offset: u64) -> Result<OwnedFd, SysError> {
     let mut attr = EventAttr {
         event_type,
         size: size_of::<EventAttr>() as u32,
