@@ -33,7 +33,8 @@ pub enum Context {
         /// A bit for each word that the verifier takes for a pointer.
         pointers: u16,
     },
-    /// At a security hook, the same way. What the code returns is the verdict.
+    /// At a security hook, or before a function that it may skip (`fmod_ret`), the same way. What the code returns is the
+    /// verdict.
     Lsm {
         /// A bit for each word that the verifier takes for a pointer.
         pointers: u16,

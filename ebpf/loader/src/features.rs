@@ -33,7 +33,6 @@ const LSM_MAC: u32 = 27;
 /// Helpers (`enum bpf_func_id`).
 const TAIL_CALL: u32 = 12;
 const PROBE_WRITE_USER: u32 = 36;
-const OVERRIDE_RETURN: u32 = 58;
 const SEND_SIGNAL: u32 = 109;
 const GET_FUNC_RET: u32 = 184;
 
@@ -57,7 +56,7 @@ pub fn features(types: Option<&Btf<'_>>) -> Vec<(&'static str, bool)> {
     let kprobe = |code: &Code| load(KPROBE, 0, 0, code).is_some();
     let nothing = code(|_| {});
     vec![
-        ("override_return", kprobe(&code(|asm| call(asm, OVERRIDE_RETURN)))),
+        ("override_return", probe::override_return()),
         ("buildid", sys::build_id_event().is_ok()),
         ("kprobe_multi", kprobe_multi(&nothing)),
         ("uprobe_multi", uprobe_multi(&nothing)),

@@ -52,6 +52,23 @@ pub fn atomic_exchange() -> bool {
     })
 }
 
+/// Whether programs at kprobes can skip the function (`bpf_override_return`, `CONFIG_BPF_KPROBE_OVERRIDE`): loads one that
+/// does.
+pub fn override_return() -> bool {
+    /// Its number (`enum bpf_func_id`).
+    const OVERRIDE_RETURN: u32 = 58;
+    static OVERRIDE: OnceLock<bool> = OnceLock::new();
+    *OVERRIDE.get_or_init(|| {
+        let mut asm = Assembler::new();
+        asm.set(Reg::R2, 0);
+        asm.call_helper(OVERRIDE_RETURN);
+        asm.set(Reg::R0, 0);
+        asm.exit();
+        let code = asm.finish();
+        code.is_ok_and(|code| Program::load_code("override", ProgramKind::Kprobe, &code, &[]).is_ok())
+    })
+}
+
 /// Whether the security module `name`, such as `bpf`, is active; `None` when securityfs is not mounted.
 pub fn lsm_enabled(name: &str) -> Option<bool> {
     let list = fs::read_to_string("/sys/kernel/security/lsm").ok()?;

@@ -86,8 +86,8 @@ impl Elf {
     fn symbol(&self, path: &str, symbol: &Symbol) -> Result<(String, u64), String> {
         let named = self.functions.iter().find(|(name, _)| *name == symbol.name);
         let Some((name, address)) = named else {
-            let names = self.functions.iter().map(|(name, _)| name.as_str());
-            let help = match suggest::nearest(&symbol.name, names) {
+            let known = self.functions.iter().map(|(name, _)| name.as_str());
+            let help = match suggest::nearest(&symbol.name, known) {
                 Some(near) => format!(": did you mean `{near}`?"),
                 None if self.functions.is_empty() => ": it has no symbols at all, use offsets or addrs".to_owned(),
                 None => String::new(),

@@ -10,6 +10,7 @@ use policy::{
     syscalls::Syscall,
 };
 
+use ebpf_loader::probe;
 use policy_btf::LSM;
 
 use super::{
@@ -51,6 +52,8 @@ pub(super) enum PointKind {
     KprobeReturn,
     /// A function, through a trampoline.
     Function(Parameters),
+    /// A function that may be skipped, through a trampoline.
+    Modify(Parameters),
     /// The return of a function, through a trampoline.
     FunctionReturn(Parameters),
     /// A security hook.
@@ -83,7 +86,9 @@ impl PointKind {
                     pointers,
                 }
             }
-            Self::Lsm(Parameters { pointers, .. }) => Context::Lsm { pointers },
+            Self::Lsm(Parameters { pointers, .. }) | Self::Modify(Parameters { pointers, .. }) => {
+                Context::Lsm { pointers }
+            }
             Self::RawTracepoint => Context::Words,
             Self::Tracepoint => Context::Record,
         }
@@ -92,9 +97,12 @@ impl PointKind {
     /// Type of the records.
     pub(super) const fn op(self) -> u8 {
         match self {
-            Self::Kprobe | Self::Syscall { .. } | Self::KprobeReturn | Self::Function(_) | Self::FunctionReturn(_) => {
-                op::KPROBE
-            }
+            Self::Kprobe
+            | Self::Syscall { .. }
+            | Self::KprobeReturn
+            | Self::Function(_)
+            | Self::Modify(_)
+            | Self::FunctionReturn(_) => op::KPROBE,
             Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
             Self::Uprobe { .. } => op::UPROBE,
@@ -107,6 +115,7 @@ impl PointKind {
             Self::Kprobe | Self::Syscall { .. } => "kprobe",
             Self::KprobeReturn => "kretprobe",
             Self::Function(_) => "fentry",
+            Self::Modify(_) => "fmod_ret",
             Self::FunctionReturn(_) => "fexit",
             Self::Lsm(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
@@ -119,7 +128,7 @@ impl PointKind {
     const fn returned(self) -> Option<Self> {
         match self {
             Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
-            Self::Function(parameters) => Some(Self::FunctionReturn(parameters)),
+            Self::Function(parameters) | Self::Modify(parameters) => Some(Self::FunctionReturn(parameters)),
             Self::KprobeReturn
             | Self::FunctionReturn(_)
             | Self::Lsm(_)
@@ -216,12 +225,19 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
                 .data
                 .iter()
                 .any(|arg| matches!(arg.source, model::Source::Register(_)));
-            // Trampolines are cheaper, but have no registers and cannot skip the function.
+            // Trampolines are cheaper, but have no registers, and can skip only the functions of security hooks.
             let kind = |name: &str| match kernel.parameters(name) {
-                Some(count @ 0..=6) if !overrides && !registers => PointKind::Function(Parameters {
-                    count: count as u8,
-                    pointers: kernel.pointers(name),
-                }),
+                Some(count @ 0..=6) if !registers && (!overrides || name.starts_with("security_")) => {
+                    let parameters = Parameters {
+                        count: count as u8,
+                        pointers: kernel.pointers(name),
+                    };
+                    if overrides {
+                        PointKind::Modify(parameters)
+                    } else {
+                        PointKind::Function(parameters)
+                    }
+                }
                 _ => PointKind::Kprobe,
             };
             // The policy was checked: what is missing now may be missing.
@@ -500,7 +516,19 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
         model::Action::Override(model::Override::Return(value)) => match point.kind {
             // A verdict of LSM is a negated errno.
             PointKind::Lsm(_) => Action::Override((*value).clamp(-4_095, 0)),
-            PointKind::Kprobe | PointKind::Syscall { .. } => Action::Override(*value),
+            PointKind::Modify(_) => Action::Override(*value),
+            PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
+                return Err(Reason::Kernel(
+                    "this kernel cannot override what functions return: it was built without \
+                     CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or Sigkill"
+                        .into(),
+                ));
+            }
+            // A program that overrides cannot be one that is exchanged behind a dispatcher (`bpf_prog_map_compatible`,
+            // kernel/bpf/core.c).
+            PointKind::Kprobe | PointKind::Syscall { .. } => {
+                return Err(Reason::NotYet("Override of a system call".into()));
+            }
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),

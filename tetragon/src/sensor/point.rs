@@ -33,7 +33,9 @@ impl Attached {
         let link = match key.kind {
             PointKind::Kprobe | PointKind::Syscall { .. } => stub.attach_kprobe(&key.name, 0, false)?,
             PointKind::KprobeReturn => stub.attach_kprobe(&key.name, 0, true)?,
-            PointKind::Function(_) | PointKind::FunctionReturn(_) | PointKind::Lsm(_) => stub.attach()?,
+            PointKind::Function(_) | PointKind::Modify(_) | PointKind::FunctionReturn(_) | PointKind::Lsm(_) => {
+                stub.attach()?
+            }
             PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
             PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
             PointKind::Uprobe { offset, counter } => stub.attach_uprobe(&key.group, offset, counter)?,
@@ -77,7 +79,7 @@ fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) ->
             "hook_kprobe"
         }
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
-        PointKind::Lsm(_) => "hook_lsm",
+        PointKind::Lsm(_) | PointKind::Modify(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
         PointKind::Tracepoint => "hook_tracepoint",
     };
@@ -110,6 +112,11 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         PointKind::Tracepoint => ProgramKind::Tracepoint,
         PointKind::Function(_) => ProgramKind::Tracing {
             attach: TracingAttach::Entry,
+            btf_id: btf_id(&key.name)?,
+            sleepable: false,
+        },
+        PointKind::Modify(_) => ProgramKind::Tracing {
+            attach: TracingAttach::ModifyReturn,
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },
