@@ -17,11 +17,11 @@ pub(crate) type Programs = BTreeMap<String, u64>;
 type Table = BTreeMap<String, Programs>;
 
 /// By how many per cent a program may grow before the table has to be recorded anew.
-const GROWTH: u64 = 10;
+const GROWTH: u64 = 25;
 
 const HEADER: &str = "\
 # Instructions that the verifier goes through, by kernel and program, with everything switched on that the flags of case
-# `verifier` do. Test machines fail when a program grows by more than 10 %. To agree to what is there now:
+# `verifier` do. Test machines fail when a program grows by more than 25 %. To agree to what is there now:
 #
 #     cargo xtask vmtest --record verifier
 ";
@@ -83,10 +83,10 @@ mod tests {
 
     #[test]
     fn growth_and_strangers_are_found() {
-        let table = Table::from([("6.12".to_owned(), programs(&[("exec", 1000), ("exit", 10), ("old", 5)]))]);
+        let table = Table::from([("6.12".to_owned(), programs(&[("exec", 1000), ("exit", 9), ("old", 5)]))]);
         let measured = programs(&[("exec", 1100), ("exit", 12), ("new", 5)]);
         expect![[r#"
-            verifying exit took 12 instructions, it was 10 in vmtests/verifier.toml
+            verifying exit took 12 instructions, it was 9 in vmtests/verifier.toml
             new is not in vmtests/verifier.toml
             old is in vmtests/verifier.toml, and was not loaded
             if that is meant to be: cargo xtask vmtest --record verifier"#]]

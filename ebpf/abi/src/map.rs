@@ -174,11 +174,20 @@ pub enum Outcome {
     NoScratch = 3,
     /// Not lost: seen by a spare because the kernel did not run the program ([`COPIES`]).
     Spared = 4,
+    /// Not lost, but left by the first spare to the program itself, as there was no room in `execve_map` ([`COPIES`]).
+    Abstained = 5,
 }
 
 impl Outcome {
     /// All of them, by index.
-    pub const ALL: [Self; 5] = [Self::Sent, Self::RingFull, Self::MapFull, Self::NoScratch, Self::Spared];
+    pub const ALL: [Self; 6] = [
+        Self::Sent,
+        Self::RingFull,
+        Self::MapFull,
+        Self::NoScratch,
+        Self::Spared,
+        Self::Abstained,
+    ];
 }
 
 /// How often each program is attached at most: once and in spares.

@@ -103,7 +103,12 @@ pub unsafe fn remember(op: u8, pid: u32, entry: *const ProcessEntry) -> bool {
     match (unsafe { PROCESSES.insert(&pid, &*entry, 0) }.is_ok(), copy() != 0) {
         (true, true) => output::count(op, Outcome::Spared),
         (true, false) => {}
-        (false, true) => return false,
+        (false, true) => {
+            if copy() == 1 {
+                output::count(op, Outcome::Abstained);
+            }
+            return false;
+        }
         (false, false) => output::count(op, Outcome::MapFull),
     }
     true

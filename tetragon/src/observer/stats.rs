@@ -149,7 +149,9 @@ impl StatsHandle {
             ring_full: counted(Outcome::RingFull),
             map_full: counted(Outcome::MapFull),
             no_scratch: counted(Outcome::NoScratch),
-            missed: missed(self.misses(op), counted(Outcome::Spared)),
+            // Where there was no room, the first spare has left to the program what the program may not have been run for.
+            missed: missed(self.misses(op), counted(Outcome::Spared))
+                + counted(Outcome::Abstained).saturating_sub(counted(Outcome::MapFull)),
         }
     }
 

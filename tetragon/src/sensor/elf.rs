@@ -1,6 +1,6 @@
 //! Places in programs and libraries.
 
-use std::fs::File;
+use std::{fs::File, os::unix::fs::MetadataExt as _};
 
 use object::{
     Endianness,
@@ -22,7 +22,7 @@ pub(super) fn places(path: &str, places: &UprobePlaces) -> Result<Vec<(String, u
     if let UprobePlaces::Offsets(offsets) = places {
         return Ok(offsets.iter().map(|&offset| (label(offset), offset)).collect());
     }
-    let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+    let file = open(path)?;
     // Only what is looked at is read: programs are large.
     let cache = ReadCache::new(file);
     let elf = Elf::parse(&cache).map_err(|error| format!("{path}: {error}"))?;
@@ -33,6 +33,32 @@ pub(super) fn places(path: &str, places: &UprobePlaces) -> Result<Vec<(String, u
             .map(|&address| Ok((label(address), elf.offset(path, address)?)))
             .collect(),
         UprobePlaces::Symbols(symbols) => symbols.iter().map(|symbol| elf.symbol(path, symbol)).collect(),
+    }
+}
+
+/// Opens a regular file; opening a pipe would wait for a writer.
+fn open(path: &str) -> Result<File, String> {
+    let failed = |error: std::io::Error| format!("{path}: {error}");
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("{path} is no regular file"));
+    }
+    File::open(path).map_err(failed)
+}
+
+/// Which file a path leads to, and in which state: device, inode, length and time of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity(u64, u64, u64, i64, i64);
+
+impl Identity {
+    pub(super) fn of(path: &str) -> Result<Self, String> {
+        let data = std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
+        Ok(Self(
+            data.dev(),
+            data.ino(),
+            data.size(),
+            data.mtime(),
+            data.mtime_nsec(),
+        ))
     }
 }
 

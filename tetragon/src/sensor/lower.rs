@@ -63,7 +63,12 @@ pub(super) enum PointKind {
     /// A tracepoint, with the fields that it records.
     Tracepoint,
     /// Code of a program or library, by its offset in the file, with that of its counter, 0 for none.
-    Uprobe { offset: u64, counter: u64 },
+    Uprobe {
+        offset: u64,
+        counter: u64,
+        /// Which file it is of: another one may have taken its place.
+        file: elf::Identity,
+    },
 }
 
 /// What the kernel's types say of the parameters of a function.
@@ -285,7 +290,8 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
         } => {
             let found = elf::places(path, places).map_err(Reason::Kernel)?;
             let counters = reference_counters.iter().copied().chain(std::iter::repeat(0));
-            let kind = |offset, counter| PointKind::Uprobe { offset, counter };
+            let file = elf::Identity::of(path).map_err(Reason::Kernel)?;
+            let kind = |offset, counter| PointKind::Uprobe { offset, counter, file };
             let points = found.into_iter().zip(counters);
             points
                 .map(|((symbol, offset), counter)| key(kind(offset, counter), path, &symbol))
@@ -342,7 +348,7 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
         name: point.name.clone(),
         subsystem: point.group.clone(),
         place: match point.kind {
-            PointKind::Uprobe { offset, counter } => (offset, counter),
+            PointKind::Uprobe { offset, counter, .. } => (offset, counter),
             _ => (0, 0),
         },
         args: infos,
@@ -516,6 +522,12 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
         model::Action::Override(model::Override::Return(value)) => match point.kind {
             // A verdict of LSM is a negated errno.
             PointKind::Lsm(_) => Action::Override((*value).clamp(-4_095, 0)),
+            // Another number would not be an error to the function's callers, and 0 lets the function run.
+            PointKind::Modify(_) if !(-4_095..0).contains(value) => {
+                return Err(Reason::Kernel(format!(
+                    "Override with argError {value}: a security_ function returns -4095 to -1"
+                )));
+            }
             PointKind::Modify(_) => Action::Override(*value),
             PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
                 return Err(Reason::Kernel(

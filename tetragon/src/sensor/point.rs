@@ -5,7 +5,7 @@ use ebpf_codegen::{Hook, Point};
 use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach};
 
 use super::{
-    Error,
+    Error, elf,
     lower::{PointKey, PointKind},
     running::Running,
 };
@@ -38,7 +38,20 @@ impl Attached {
             }
             PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
             PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
-            PointKind::Uprobe { offset, counter } => stub.attach_uprobe(&key.group, offset, counter)?,
+            PointKind::Uprobe { offset, counter, file } => {
+                // A breakpoint in the middle of an instruction is the end of whoever runs it.
+                if elf::Identity::of(&key.group) != Ok(file) {
+                    return Err(Error::Hook {
+                        policy: String::new(),
+                        hook: key.name.clone(),
+                        reason: format!(
+                            "{} is no longer the file that it was: delete the policy and add it again",
+                            key.group
+                        ),
+                    });
+                }
+                stub.attach_uprobe(&key.group, offset, counter)?
+            }
         };
         Ok(Self {
             key: key.clone(),

@@ -167,7 +167,9 @@ impl Sensors {
             let id = policy.id.clone();
             if let Err(error) = self.insert(policy, &workshop) {
                 for id in added {
-                    self.take_out(&id, &workshop)?;
+                    if let Err(error) = self.take_out(&id, &workshop) {
+                        tracing::error!(policy = %id, %error, "A policy could not be taken back");
+                    }
                 }
                 self.refuse(id, &error);
                 return Err(error);
@@ -187,6 +189,12 @@ impl Sensors {
     /// Changes the mode of a policy, then whether it is enabled.
     pub fn configure(&mut self, id: &Id, mode: Option<Mode>, enable: Option<bool>) -> Result<(), Error> {
         let workshop = self.workshop();
+        // Before anything is changed.
+        match (&self.find(id)?.state, enable) {
+            (State::Enabled, Some(true)) => return Err(Error::Already(Box::new(id.clone()), "enabled")),
+            (State::Disabled, Some(false)) => return Err(Error::Already(Box::new(id.clone()), "disabled")),
+            _ => {}
+        }
         if let Some(mode) = mode {
             let policy = self.find(id)?;
             match &policy.state {

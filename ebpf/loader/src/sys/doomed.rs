@@ -50,13 +50,19 @@ pub(super) unsafe fn run(begin: RawFd, early: RawFd, ending: Ending) -> i64 {
         ..Default::default()
     };
     let (mut begin, mut early) = (test_run(begin), test_run(early));
+    // Whoever started this process may have it ignore its children, and then nobody could wait for one.
+    // SAFETY: the handler is the kernel's own.
+    let handler = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     // SAFETY: takes nothing; what the child does is said below.
-    match unsafe { libc::fork() } {
+    let result = match unsafe { libc::fork() } {
         -1 => -1,
         // SAFETY: this is the child, with memory of its own.
         0 => unsafe { child(&mut begin, &mut early, ending, &mut stack) },
         pid => wait(pid),
-    }
+    };
+    // SAFETY: as it was.
+    unsafe { libc::signal(libc::SIGCHLD, handler) };
+    result
 }
 
 fn wait(pid: i32) -> i64 {
