@@ -152,6 +152,20 @@ pub const DEVICE_MAX: usize = 15;
 pub const UNIX_PATH_MAX: usize = 108;
 
 impl ArgType {
+    /// The type of integers of so many bytes; what is wider is read as one of 8.
+    pub const fn of_integer(bytes: u64, signed: bool) -> Self {
+        match (bytes, signed) {
+            (1, true) => Self::Int8,
+            (1, false) => Self::Uint8,
+            (2, true) => Self::Int16,
+            (2, false) => Self::Uint16,
+            (4, true) => Self::Int,
+            (4, false) => Self::Uint32,
+            (_, true) => Self::Int64,
+            (_, false) => Self::Uint64,
+        }
+    }
+
     /// What values of this type are to an operator.
     pub const fn class(self) -> Class {
         use ArgType as T;

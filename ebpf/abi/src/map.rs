@@ -96,6 +96,26 @@ pub struct Namespaces {
     pub user: u32,
 }
 
+impl Namespaces {
+    /// The one in this position; 0 behind the last.
+    #[inline]
+    pub const fn at(&self, position: u32) -> u32 {
+        match position {
+            0 => self.uts,
+            1 => self.ipc,
+            2 => self.mnt,
+            3 => self.pid,
+            4 => self.pid_for_children,
+            5 => self.net,
+            6 => self.time,
+            7 => self.time_for_children,
+            8 => self.cgroup,
+            9 => self.user,
+            _ => 0,
+        }
+    }
+}
+
 /// Capability sets of a task, bit `n` being capability `n` (capabilities(7)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

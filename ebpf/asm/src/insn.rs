@@ -31,6 +31,16 @@ pub enum Width {
 }
 
 impl Width {
+    /// The width of so many bytes: 1, 2 or 4, else 8.
+    pub const fn of(bytes: u8) -> Self {
+        match bytes {
+            1 => Self::U8,
+            2 => Self::U16,
+            4 => Self::U32,
+            _ => Self::U64,
+        }
+    }
+
     /// Number of bytes.
     pub const fn bytes(self) -> u32 {
         match self {

@@ -8,12 +8,7 @@ use crate::{number, plan::NumberTest};
 /// Goes to `fail` unless the number of `bytes` bytes that is `at` bytes into slot `slot`, so far as `mask` lets it
 /// count, passes. Spoils `R0` and `R2`.
 pub(crate) fn number(asm: &mut Assembler, slot: usize, at: u16, bytes: u8, mask: u64, test: &NumberTest, fail: Label) {
-    let width = match bytes {
-        1 => Width::U8,
-        2 => Width::U16,
-        4 => Width::U32,
-        _ => Width::U64,
-    };
+    let width = Width::of(bytes);
     asm.load(width, Reg::R2, Reg::R6, offset::slot_start(slot) + at as i16);
     let all = u64::MAX >> (64 - 8 * width.bytes());
     if mask & all != all {

@@ -117,11 +117,11 @@ impl Reader {
                 return;
             }
             (Context::Registers | Context::SyscallRegisters { .. }, Source::Register { offset, bytes }) => {
-                asm.load(width(bytes), dst, Reg::R7, offset);
+                asm.load(Width::of(bytes), dst, Reg::R7, offset);
                 return;
             }
             (Context::Record, Source::Field { offset, bytes }) => {
-                asm.load(width(bytes), dst, Reg::R7, offset as i16);
+                asm.load(Width::of(bytes), dst, Reg::R7, offset as i16);
                 return;
             }
             (Context::Record, Source::Record) => {
@@ -365,16 +365,6 @@ pub(crate) fn scratch_number(asm: &mut Assembler, dst: Reg) {
 
 /// Status of an argument whose value itself could not be read: -1 in 32 bits.
 const UNREADABLE: u64 = u32::MAX as u64;
-
-/// The width of a load of `bytes` bytes.
-const fn width(bytes: u8) -> Width {
-    match bytes {
-        1 => Width::U8,
-        2 => Width::U16,
-        4 => Width::U32,
-        _ => Width::U64,
-    }
-}
 
 /// Reads `bytes` bytes at `R3` plus `offset` into the cell, or goes to `fail`.
 fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {

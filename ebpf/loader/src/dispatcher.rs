@@ -47,7 +47,7 @@ impl Dispatcher {
                 source,
             })?,
         };
-        let program = Program::load_code(name, kind, &code(), &[&array])?;
+        let program = Program::load_code(name, kind, &code()?, &[&array])?;
         Ok(Self { array, program })
     }
 
@@ -63,7 +63,7 @@ impl Dispatcher {
     }
 }
 
-fn code() -> Code {
+fn code() -> Result<Code, Error> {
     let mut asm = Assembler::new();
     // The context is in R1 already.
     asm.map(Reg::R2, "array");
@@ -72,7 +72,7 @@ fn code() -> Code {
     // Only when there is no program.
     asm.set(Reg::R0, 0);
     asm.exit();
-    asm.finish().unwrap_or_default()
+    asm.finish().map_err(|error| Error::Relocate(error.to_string()))
 }
 
 impl Program {

@@ -124,28 +124,15 @@ impl Program {
             function.func_info.func_info_bytes(),
             function.line_info.line_info_bytes(),
         );
-        let (prog_type, attach_type, attach_btf_id, flags) = kind.numbers();
         let load = ProgLoad {
-            name: kernel_name(name),
-            prog_type,
-            attach_type,
-            attach_btf_id,
-            flags,
             code: &code,
             license: &loaded.inner.license,
             btf: loaded.btf.as_ref().map(AsFd::as_fd),
             func_info: (function.func_info_rec_size as u32, &functions),
             line_info: (function.line_info_rec_size as u32, &lines),
+            ..Default::default()
         };
-        let (fd, verified_insns) = load_with_log(name, &load)?;
-        let info = sys::prog_info(fd.as_fd()).unwrap_or_default();
-        Ok(Self {
-            name: name.to_owned(),
-            kind,
-            fd,
-            info,
-            verified_insns,
-        })
+        Self::accepted(name, kind, &load)
     }
 
     /// Loads a program that is code alone; `maps` are those that it refers to, in this order.
@@ -155,6 +142,16 @@ impl Program {
             insns[at].imm = map.as_fd().as_raw_fd();
         }
         let bytes: Vec<u8> = insns.iter().flat_map(|insn| insn.bytes()).collect();
+        let load = ProgLoad {
+            code: &bytes,
+            license: c"GPL",
+            ..Default::default()
+        };
+        Self::accepted(name, kind, &load)
+    }
+
+    /// The program of `load`, which says everything but what it is called and loaded as.
+    fn accepted(name: &str, kind: ProgramKind, load: &ProgLoad<'_>) -> Result<Self, Error> {
         let (prog_type, attach_type, attach_btf_id, flags) = kind.numbers();
         let load = ProgLoad {
             name: kernel_name(name),
@@ -162,9 +159,7 @@ impl Program {
             attach_type,
             attach_btf_id,
             flags,
-            code: &bytes,
-            license: c"GPL",
-            ..Default::default()
+            ..*load
         };
         let (fd, verified_insns) = load_with_log(name, &load)?;
         let info = sys::prog_info(fd.as_fd()).unwrap_or_default();

@@ -10,8 +10,8 @@ use ebpf_abi::{
     event::{HookArg, HookEvent, op},
     hook::{path_kind, runtime},
 };
-use ebpf_asm::{Assembler, Condition, Reg, Width};
-use ebpf_loader::{Loaded, Object, ProgramKind, RingBuffer};
+use ebpf_asm::{Assembler, Code, Condition, Reg, Width};
+use ebpf_loader::{Loaded, Object, Program, ProgramKind, RingBuffer};
 use zerocopy::FromBytes as _;
 
 const LSEEK: u64 = 8;
@@ -35,6 +35,20 @@ fn loaded() -> Option<Loaded> {
         .set_global("OFFSETS", zerocopy::IntoBytes::as_bytes(&offsets))
         .unwrap();
     Some(object.create().unwrap())
+}
+
+/// The program at raw tracepoints with `code` as its policies.
+fn load(loaded: &Loaded, what: &str, code: &Code) -> Program {
+    let replaced = [(runtime::POLICIES, code)];
+    let program = loaded
+        .load_with("hook_raw_tracepoint", ProgramKind::RawTracepoint, &replaced)
+        .unwrap();
+    println!(
+        "{what}: {} insns verified, {} bytes",
+        program.verified_insns(),
+        program.xlated_len()
+    );
+    program
 }
 
 /// What the verifier thinks of each function of the runtime.
@@ -74,18 +88,7 @@ fn the_runtime_is_accepted() {
         asm.set(Reg::R0, 0);
         asm.exit();
         let code = asm.finish().unwrap();
-        let program = loaded
-            .load_with(
-                "hook_raw_tracepoint",
-                ProgramKind::RawTracepoint,
-                &[(runtime::POLICIES, &code)],
-            )
-            .unwrap();
-        println!(
-            "{function}: {} insns verified, {} bytes",
-            program.verified_insns(),
-            program.xlated_len()
-        );
+        load(&loaded, function, &code);
     }
 }
 
@@ -136,18 +139,7 @@ fn code_reads_a_path_and_reports_it() {
     let code = asm.finish().unwrap();
 
     let mut ring = RingBuffer::new(loaded.map("tg_events").unwrap()).unwrap();
-    let program = loaded
-        .load_with(
-            "hook_raw_tracepoint",
-            ProgramKind::RawTracepoint,
-            &[(runtime::POLICIES, &code)],
-        )
-        .unwrap();
-    println!(
-        "{} insns verified, {} bytes",
-        program.verified_insns(),
-        program.xlated_len()
-    );
+    let program = load(&loaded, "a path", &code);
     let link = program.attach_raw_tracepoint("sys_enter").unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a file");

@@ -109,20 +109,10 @@ impl Place<'_> {
 
     fn end(mut self) -> Result<End, String> {
         if let Some((bytes, signed)) = self.types.integer(self.ty) {
-            let arg_type = match (bytes, signed) {
-                (1, true) => ArgType::Int8,
-                (1, false) => ArgType::Uint8,
-                (2, true) => ArgType::Int16,
-                (2, false) => ArgType::Uint16,
-                (4, true) => ArgType::Int,
-                (4, false) => ArgType::Uint32,
-                (_, true) => ArgType::Int64,
-                (_, false) => ArgType::Uint64,
-            };
             self.way.push(self.small(self.offset)?);
             return Ok(End {
                 way: self.way,
-                arg_type: Some(arg_type),
+                arg_type: Some(ArgType::of_integer(bytes, signed)),
             });
         }
         let is_char = |ty: TypeId| self.types.integer(ty).is_some_and(|(bytes, _)| bytes == 1);

@@ -549,18 +549,5 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
 
 /// Inode number of a namespace of process 1, by its position in [`Namespaces`](ebpf_abi::map::Namespaces).
 fn host_namespace(position: u32) -> u32 {
-    let host = crate::procfs::namespaces(std::path::Path::new("/proc/1/ns"));
-    let all = [
-        host.uts,
-        host.ipc,
-        host.mnt,
-        host.pid,
-        host.pid_for_children,
-        host.net,
-        host.time,
-        host.time_for_children,
-        host.cgroup,
-        host.user,
-    ];
-    all.get(position as usize).copied().unwrap_or(0)
+    crate::procfs::namespaces(std::path::Path::new("/proc/1/ns")).at(position)
 }

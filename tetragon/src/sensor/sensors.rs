@@ -212,13 +212,11 @@ impl Sensors {
         if let Some(enable) = enable {
             let policy = self.find(id)?;
             let mode = policy.mode;
-            match (&policy.state, enable) {
-                (State::Refused(_), _) => return Err(Error::Refused(Box::new(id.clone()))),
-                (State::Enabled, true) => return Err(Error::Already(Box::new(id.clone()), "enabled")),
-                (State::Disabled, false) => return Err(Error::Already(Box::new(id.clone()), "disabled")),
-                (State::Disabled, true) => self.change(id, State::Enabled, mode, &workshop)?,
-                (State::Enabled, false) => self.change(id, State::Disabled, mode, &workshop)?,
+            if is_refused(policy) {
+                return Err(Error::Refused(Box::new(id.clone())));
             }
+            let state = if enable { State::Enabled } else { State::Disabled };
+            self.change(id, state, mode, &workshop)?;
         }
         Ok(())
     }

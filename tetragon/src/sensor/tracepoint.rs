@@ -76,17 +76,7 @@ impl Field {
         if self.is_pointer() && is_char() {
             return Some(ArgType::String);
         }
-        Some(match (self.size, self.signed) {
-            (1, true) => ArgType::Int8,
-            (1, false) => ArgType::Uint8,
-            (2, true) => ArgType::Int16,
-            (2, false) => ArgType::Uint16,
-            (4, true) => ArgType::Int,
-            (4, false) => ArgType::Uint32,
-            (8, true) => ArgType::Int64,
-            (8, false) => ArgType::Uint64,
-            _ => return None,
-        })
+        matches!(self.size, 1 | 2 | 4 | 8).then(|| ArgType::of_integer(self.size.into(), self.signed))
     }
 }
 

@@ -29,30 +29,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
             let mut all = Namespaces::default();
             // SAFETY: a local.
             unsafe { task::namespaces(task, cred, pid_ns, &raw mut all) };
-            let Namespaces {
-                uts,
-                ipc,
-                mnt,
-                pid,
-                pid_for_children,
-                net,
-                time,
-                time_for_children,
-                cgroup,
-                user,
-            } = all;
-            u64::from(match what.wrapping_sub(fact::NAMESPACE) {
-                0 => uts,
-                1 => ipc,
-                2 => mnt,
-                3 => pid,
-                4 => pid_for_children,
-                5 => net,
-                6 => time,
-                7 => time_for_children,
-                8 => cgroup,
-                _ => user,
-            })
+            u64::from(all.at(what.wrapping_sub(fact::NAMESPACE)))
         }
     }
 }
