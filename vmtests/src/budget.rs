@@ -31,13 +31,20 @@ pub fn parse(text: &str) -> Result<Vec<Budget>, toml::de::Error> {
 }
 
 /// Every row that `vm-init` can measure, in the order in which to run them.
-pub const ROWS: [&str; 6] = [
+pub const ROWS: [&str; 13] = [
     "raw-tracepoint-empty",
     "startup",
     "memory-idle",
     "exec-exit-kernel",
     "exec-exit-agent",
     "memory-after-20000",
+    "hook-miss-kprobe",
+    "hook-miss-fentry",
+    "hook-miss-lsm",
+    "hook-miss-tracepoint",
+    "hook-miss-path",
+    "hook-hit",
+    "hook-policies-64",
 ];
 
 #[cfg(test)]

@@ -162,8 +162,11 @@ fn table(values: &[Value], limit: impl Fn(&Value) -> Option<f64>) -> String {
     text
 }
 
-/// A number, rounded, with commas between thousands.
+/// A number, rounded, with commas between thousands; small ones with two digits behind the point.
 fn grouped(number: f64) -> String {
+    if number.abs() < 100.0 && number.fract() != 0.0 {
+        return format!("{number:.2}");
+    }
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -204,8 +207,9 @@ mod tests {
     #[test]
     fn thousands() {
         assert_eq!(grouped(0.0), "0");
-        assert_eq!(grouped(-0.4), "0");
-        assert_eq!(grouped(999.0), "999");
+        assert_eq!(grouped(1.636), "1.64");
+        assert_eq!(grouped(-0.4), "-0.40");
+        assert_eq!(grouped(999.4), "999");
         assert_eq!(grouped(1_500_000_000.0), "1,500,000,000");
         assert_eq!(grouped(-1234.0), "-1,234");
     }

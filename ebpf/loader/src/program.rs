@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
-use ebpf_asm::Code;
+use ebpf_asm::{Assembler, Code, Reg};
 
 use crate::{
     bytes::{kernel_name, machine_code},
@@ -148,6 +148,15 @@ impl Program {
             ..Default::default()
         };
         Self::accepted(name, kind, &load)
+    }
+
+    /// Loads a program that does nothing: what it costs is what its hook costs.
+    pub fn empty(name: &str, kind: ProgramKind) -> Result<Self, Error> {
+        let mut asm = Assembler::new();
+        asm.set(Reg::R0, 0);
+        asm.exit();
+        let code = asm.finish().map_err(|error| Error::Relocate(error.to_string()))?;
+        Self::load_code(name, kind, &code, &[])
     }
 
     /// The program of `load`, which says everything but what it is called and loaded as.

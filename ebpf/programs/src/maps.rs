@@ -87,6 +87,8 @@ pub struct PathBuffer {
     /// Offset of the first byte of the path in `bytes`; its last is at `PATH_SIZE - 1`.
     pub start: u32,
     pub reserved: u32,
+    /// Address of the inode of what it is the path of; 0 for none.
+    pub inode: u64,
     pub bytes: [u8; PATH_SIZE + 256],
 }
 

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use crate::{
     globals::{self, offset},
     maps::{PATH, PATH_SIZE},
-    read::field,
+    read::{field, read},
 };
 
 /// Components and mount crossings that one walk takes at most. The verifier visits each, so this is a cost at load.
@@ -63,21 +63,29 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
     };
     let (mut mnt, mut dentry) = (mnt, dentry);
     cursor.set(PATH_SIZE as u32);
+    // SAFETY: a field of a map value.
+    unsafe { (&raw mut (*buffer).inode).write_volatile(0) };
     if dentry == 0 {
         return 0;
     }
-    // Without a mount there is none; the walk then ends at the root that was given.
-    let mut mnt_root: u64 = field!(mnt, vfsmount_root);
-    let parent: u64 = field!(dentry, dentry_parent);
-    let pprev: u64 = field!(dentry, dentry_hash_pprev);
+    // Without a mount all of it is 0; the walk then ends at the root that was given.
+    let mut mount = mount(mnt);
+    let neighbours = links_are_neighbours();
+    let first = links(dentry, neighbours);
+    let Links {
+        parent,
+        len,
+        pprev,
+        inode,
+        ..
+    } = first;
+    // SAFETY: as above.
+    unsafe { (&raw mut (*buffer).inode).write_volatile(inode) };
     // A dentry that is its own parent without being the root of its mount never had a name in the tree (memfd).
-    let nameless = dentry == parent && dentry != mnt_root && mnt != 0;
-    if nameless {
-        // Pipes and sockets, for which the kernel makes up a name when it is asked for one.
-        let len: u32 = field!(dentry, dentry_name_len);
-        if len == 0 {
-            return 0;
-        }
+    let nameless = dentry == parent && dentry != mount.root && mnt != 0;
+    // Pipes and sockets, for which the kernel makes up a name when it is asked for one.
+    if nameless && len == 0 {
+        return 0;
     }
     if nameless || (pprev == 0 && dentry != parent) {
         cursor.set((PATH_SIZE - DELETED.len()) as u32);
@@ -101,22 +109,18 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
             incomplete = 0;
             break;
         }
-        if dentry == mnt_root {
-            // Through `struct mount`, which contains the vfsmount, to the place it is mounted on.
-            let mount = mnt.wrapping_sub(u64::from(offset!(mount_mnt)));
-            let mount_parent: u64 = field!(mount, mount_parent);
-            if mount_parent == mount {
+        if dentry == mount.root {
+            // To the place that it is mounted on.
+            if mount.parent == mount.address {
                 incomplete = 0;
                 break;
             }
-            dentry = field!(mount, mount_mountpoint);
-            mnt = mount_parent.wrapping_add(u64::from(offset!(mount_mnt)));
-            mnt_root = field!(mnt, vfsmount_root);
+            dentry = mount.mountpoint;
+            mnt = mount.parent.wrapping_add(u64::from(offset!(mount_mnt)));
+            mount = self::mount(mnt);
             continue;
         }
-        let parent: u64 = field!(dentry, dentry_parent);
-        let len: u32 = field!(dentry, dentry_name_len);
-        let name: u64 = field!(dentry, dentry_name);
+        let Links { parent, len, name, .. } = if step == 1 { first } else { links(dentry, neighbours) };
         let len = len & 0xff;
         let start = cursor.get();
         // A byte is kept free, so that the longest path is one less than a power of two, which `copy` counts on. The
@@ -144,6 +148,94 @@ pub extern "C" fn path_walk(mnt: u64, dentry: u64, root_mnt: u64, root_dentry: u
         cursor.slash(end.wrapping_sub(1));
     }
     (PATH_SIZE as u32).wrapping_sub(cursor.get()) | incomplete
+}
+
+/// What a walk asks of a mount: of `struct mount`, which contains the vfsmount that others point to.
+struct Mount {
+    address: u64,
+    parent: u64,
+    mountpoint: u64,
+    root: u64,
+}
+
+/// Reads it, at once if it can be: see [`links`].
+#[inline(always)]
+fn mount(mnt: u64) -> Mount {
+    let address = mnt.wrapping_sub(u64::from(offset!(mount_mnt)));
+    let base = offset!(mount_parent);
+    let root = offset!(mount_mnt).wrapping_add(offset!(vfsmount_root));
+    if offset!(mount_mountpoint).wrapping_sub(base) == 8 && root.wrapping_sub(base) == 16 {
+        let [parent, mountpoint, root]: [u64; 3] = read(address, base);
+        Mount {
+            address,
+            parent,
+            mountpoint,
+            root,
+        }
+    } else {
+        Mount {
+            address,
+            parent: field!(address, mount_parent),
+            mountpoint: field!(address, mount_mountpoint),
+            root: field!(mnt, vfsmount_root),
+        }
+    }
+}
+
+/// What a walk asks of a dentry.
+#[derive(Clone, Copy)]
+struct Links {
+    pprev: u64,
+    parent: u64,
+    len: u32,
+    name: u64,
+    inode: u64,
+}
+
+/// Whether what [`links`] reads lies in a row, as it always has (`struct dentry` in include/linux/dcache.h). The kernel's
+/// types tell, and the verifier knows.
+#[inline(always)]
+fn links_are_neighbours() -> bool {
+    let base = offset!(dentry_hash_pprev);
+    let far = offset!(dentry_parent).wrapping_sub(base) ^ 8
+        | offset!(dentry_name_len).wrapping_sub(base) ^ 20
+        | offset!(dentry_name).wrapping_sub(base) ^ 24
+        | offset!(dentry_inode).wrapping_sub(base) ^ 32;
+    far == 0
+}
+
+/// Reads them: all at once if they are neighbours, as calling the helper costs more than what it copies.
+#[inline(always)]
+fn links(dentry: u64, neighbours: bool) -> Links {
+    if neighbours {
+        let [pprev, parent, hash_and_len, name, inode]: [u64; 5] = read(dentry, offset!(dentry_hash_pprev));
+        Links {
+            pprev,
+            parent,
+            len: (hash_and_len >> 32) as u32,
+            name,
+            inode,
+        }
+    } else {
+        Links {
+            pprev: field!(dentry, dentry_hash_pprev),
+            parent: field!(dentry, dentry_parent),
+            len: field!(dentry, dentry_name_len),
+            name: field!(dentry, dentry_name),
+            inode: field!(dentry, dentry_inode),
+        }
+    }
+}
+
+/// Two words of the structure at `base`, read at once where one follows the other.
+#[inline(always)]
+fn pair(base: u64, first: u32, second: u32) -> (u64, u64) {
+    if second.wrapping_sub(first) == 8 {
+        let [first, second]: [u64; 2] = read(base, first);
+        (first, second)
+    } else {
+        (read(base, first), read(base, second))
+    }
 }
 
 /// Where the path written so far begins.
@@ -201,15 +293,23 @@ pub unsafe fn copy<const LIMIT: u32>(buffer: u32, to: *mut u8) -> u32 {
     len
 }
 
+/// Address of the inode of what was walked to last with path buffer `buffer`.
+#[inline(always)]
+pub fn inode(buffer: u32) -> u64 {
+    // SAFETY: a field of a map value.
+    PATH.get_ptr(buffer)
+        .map_or(0, |buffer| unsafe { (&raw const (*buffer).inode).read_volatile() })
+}
+
 /// The working directory and the root of `task`.
 #[inline(always)]
 pub fn working_directory(task: u64) -> Place {
     let fs: u64 = field!(task, task_fs);
+    let (mnt, dentry) = pair(fs, offset!(fs_pwd_mnt), offset!(fs_pwd_dentry));
     Place {
-        mnt: field!(fs, fs_pwd_mnt),
-        dentry: field!(fs, fs_pwd_dentry),
-        root_mnt: field!(fs, fs_root_mnt),
-        root_dentry: field!(fs, fs_root_dentry),
+        mnt,
+        dentry,
+        ..root(task)
     }
 }
 
@@ -217,22 +317,28 @@ pub fn working_directory(task: u64) -> Place {
 #[inline(always)]
 pub fn root(task: u64) -> Place {
     let fs: u64 = field!(task, task_fs);
+    let (root_mnt, root_dentry) = pair(fs, offset!(fs_root_mnt), offset!(fs_root_dentry));
     Place {
         mnt: 0,
         dentry: 0,
-        root_mnt: field!(fs, fs_root_mnt),
-        root_dentry: field!(fs, fs_root_dentry),
+        root_mnt,
+        root_dentry,
     }
 }
 
 /// `file`, seen from the root of `task`.
 #[inline(always)]
 pub fn file(task: u64, file: u64) -> Place {
-    let fs: u64 = field!(task, task_fs);
+    let (mnt, dentry) = of_file(file);
     Place {
-        mnt: field!(file, file_path_mnt),
-        dentry: field!(file, file_path_dentry),
-        root_mnt: field!(fs, fs_root_mnt),
-        root_dentry: field!(fs, fs_root_dentry),
+        mnt,
+        dentry,
+        ..root(task)
     }
+}
+
+/// Mount and dentry of `file`.
+#[inline(always)]
+pub fn of_file(file: u64) -> (u64, u64) {
+    pair(file, offset!(file_path_mnt), offset!(file_path_dentry))
 }

@@ -21,6 +21,8 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for u64 {}
 // SAFETY: as above.
 unsafe impl<const N: usize> Plain for [u8; N] {}
+// SAFETY: as above.
+unsafe impl<const N: usize> Plain for [u64; N] {}
 
 /// The `T` at `offset` bytes into the kernel structure at `base`; zero when that cannot be read.
 #[inline(always)]

@@ -2,6 +2,8 @@
 //!
 //! Each is the least of several runs after a warm-up, with what the same work costs without us taken off.
 
+pub mod empty;
+pub mod hooks;
 pub mod measure;
 pub mod program;
 pub mod subject;
@@ -10,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Reporter;
 use crate::protocol::{Event, Plan, Verdict};
+use hooks::Kind;
 use measure::Measurement;
 
 /// Measures the rows of the plan.
@@ -62,6 +65,13 @@ fn row(name: &str) -> Result<Vec<Measurement>> {
         "exec-exit-kernel" => measure::exec_exit_kernel(),
         "exec-exit-agent" => measure::exec_exit_agent(),
         "memory-after-20000" => measure::memory_after(20_000),
+        "hook-miss-kprobe" => hooks::miss(Kind::Kprobe),
+        "hook-miss-fentry" => hooks::miss(Kind::Function),
+        "hook-miss-lsm" => hooks::miss(Kind::Lsm),
+        "hook-miss-tracepoint" => hooks::miss(Kind::Tracepoint),
+        "hook-miss-path" => hooks::miss_path(),
+        "hook-hit" => hooks::hit(),
+        "hook-policies-64" => hooks::policies(64),
         _ => bail!("no row is named {name}"),
     }
     .context("measure")

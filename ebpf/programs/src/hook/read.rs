@@ -117,12 +117,10 @@ pub extern "C" fn hook_path(claimed: u32, slot: u32, kind: u32, address: u64) ->
         place.mnt = field!(file, path_mnt);
         place.dentry = field!(file, path_dentry);
     } else {
-        place.mnt = field!(file, file_path_mnt);
-        place.dentry = field!(file, file_path_dentry);
+        (place.mnt, place.dentry) = path::of_file(file);
     }
-    let inode: u64 = field!(place.dentry, dentry_inode);
-    let mode: u16 = field!(inode, inode_mode);
     let walked = path::walk(&place, claimed);
+    let mode: u16 = field!(path::inode(claimed), inode_mode);
     // SAFETY: a slot of this CPU.
     unsafe {
         let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, (&raw mut (*slot).bytes).cast());

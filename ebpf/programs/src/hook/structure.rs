@@ -250,9 +250,6 @@ unsafe fn wide(address: [u64; 2], to: *mut [u8; 16]) {
     }
 }
 
-// SAFETY: any bits are two words.
-unsafe impl Plain for [u64; 2] {}
-
 #[inline(always)]
 unsafe fn sock(sock: u64, flow: *mut Flow) {
     // SAFETY: the caller's flow.

@@ -4,8 +4,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{program, subject::Subject};
-use crate::sys::{bpf::EmptyProgram, process};
+use super::{
+    empty::{self, Place},
+    program,
+    subject::Subject,
+};
+use crate::sys::process;
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +23,9 @@ pub struct Measurement {
 }
 
 /// Runs of which the least counts.
-const RUNS: usize = 5;
+pub(super) const RUNS: usize = 5;
 
-fn instructions(quantity: &'static str, value: f64) -> Measurement {
+pub(super) fn instructions(quantity: &'static str, value: f64) -> Measurement {
     Measurement {
         quantity,
         value,
@@ -29,7 +33,7 @@ fn instructions(quantity: &'static str, value: f64) -> Measurement {
     }
 }
 
-fn bytes(quantity: &'static str, value: u64) -> Measurement {
+pub(super) fn bytes(quantity: &'static str, value: u64) -> Measurement {
     Measurement {
         quantity,
         value: float(value),
@@ -41,12 +45,12 @@ fn bytes(quantity: &'static str, value: u64) -> Measurement {
     clippy::cast_precision_loss,
     reason = "exact up to 2^53, which no measurement reaches"
 )]
-fn float(value: u64) -> f64 {
+pub(super) fn float(value: u64) -> f64 {
     value as f64
 }
 
 /// Instructions of one `operation`: the least of [`RUNS`] runs of `count`, after a warm-up.
-fn least(count: u32, mut operation: impl FnMut() -> Result<()>) -> Result<f64> {
+pub(super) fn least(count: u32, mut operation: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut least = f64::INFINITY;
     for run in 0..=RUNS {
         let began = Instant::now();
@@ -62,7 +66,7 @@ fn least(count: u32, mut operation: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "an operation as `least` takes it")]
-fn seek() -> Result<()> {
+pub(super) fn seek() -> Result<()> {
     process::lseek_nothing();
     Ok(())
 }
@@ -70,9 +74,9 @@ fn seek() -> Result<()> {
 /// What an empty program at `sys_enter` adds to a system call.
 pub fn raw_tracepoint_empty() -> Result<Vec<Measurement>> {
     let without = least(20_000, seek)?;
-    let program = EmptyProgram::attach(c"sys_enter").context("attach an empty program")?;
+    let link = empty::attach(Place::RawTracepoint("sys_enter")).context("attach an empty program")?;
     let with = least(20_000, seek)?;
-    drop(program);
+    drop(link);
     Ok(vec![
         instructions("added", with - without),
         instructions("baseline", without),
