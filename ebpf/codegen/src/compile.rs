@@ -38,24 +38,43 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     let mut reader = Reader::new(point.context, &mut asm);
     reader.prologue(&mut asm);
     asm.set(VERDICT, 0);
+    let mut last = 0;
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
+        if asm.len() - last > FAR {
+            lost(&mut asm, &mut reader, point.op);
+            last = asm.len();
+        }
     }
-    let (out, done) = (asm.label(), asm.label());
-    if asm.is_used(reader.none_left()) {
-        asm.jump(out);
-        asm.bind(reader.none_left());
-        asm.set(Reg::R1, u64::from(point.op));
-        asm.call(runtime::LOST);
-        asm.jump(done);
-    }
-    asm.bind(out);
+    lost(&mut asm, &mut reader, point.op);
+    let done = asm.label();
     asm.jump_if(Condition::Eq, Reg::R6, 0, done);
     asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);
     asm.bind(done);
     asm.copy(Reg::R0, VERDICT);
     asm.exit();
     asm.finish()
+}
+
+/// Instructions after which what jumps to the end of the function is given an end of its own: a jump goes over at most
+/// 32,767, so this leaves as many again for the one hook that may begin before.
+const FAR: usize = 16_384;
+
+/// Where those go who find no scratch; others go on behind it.
+fn lost(asm: &mut Assembler, reader: &mut Reader, op: u8) {
+    let none_left = reader.none_left();
+    if !asm.is_used(none_left) {
+        return;
+    }
+    let on = asm.label();
+    asm.jump(on);
+    asm.bind(none_left);
+    asm.set(Reg::R1, u64::from(op));
+    asm.call(runtime::LOST);
+    asm.copy(Reg::R0, VERDICT);
+    asm.exit();
+    asm.bind(on);
+    reader.renew_none_left(asm);
 }
 
 /// The function that claims a scratch: see [`runtime::CLAIM`]. `exchange`: with an atomic exchange, which the kernel must

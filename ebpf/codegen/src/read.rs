@@ -58,6 +58,11 @@ impl Reader {
         self.none_left
     }
 
+    /// Those who find no scratch from now on go elsewhere.
+    pub(crate) fn renew_none_left(&mut self, asm: &mut Assembler) {
+        self.none_left = asm.label();
+    }
+
     /// What comes first in the function.
     pub(crate) fn prologue(&self, asm: &mut Assembler) {
         asm.copy(Reg::R7, Reg::R1);

@@ -48,7 +48,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         }],
         ..Hook::default()
     };
-    expect![[r"
+    expect![[r#"
         0: r7 = r1
         1: r6 = 0
         2: r9 = 0
@@ -79,15 +79,16 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         27: r1 = *(u32*)(r6 +8)
         28: call hook_send
         29: goto 30
-        30: goto 34
+        30: goto 35
         31: r1 = 13
         32: call hook_lost
-        33: goto 36
-        34: if r6 == 0 goto 36
-        35: *(u64*)(r6 +0) = 0
-        36: r0 = r9
-        37: exit
-    "]]
+        33: r0 = r9
+        34: exit
+        35: if r6 == 0 goto 37
+        36: *(u64*)(r6 +0) = 0
+        37: r0 = r9
+        38: exit
+    "#]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
 
@@ -114,6 +115,47 @@ fn a_run_without_scratch_is_counted() {
     };
     let done = machine::run(&compile(&point).unwrap(), &world, point.context, false);
     assert_eq!(done.unwrap(), [Done::Lost(13)]);
+}
+
+#[test]
+fn a_function_may_be_longer_than_a_jump() {
+    let hook = |index: u32| Hook {
+        number: index,
+        args: vec![number(1, 4, true)],
+        selectors: vec![Selector {
+            filters: vec![Filter::Number(Subject::Arg(0), is(index.into()))],
+            actions: vec![],
+        }],
+        ..Hook::default()
+    };
+    let point = point((0..3_000).map(hook).collect());
+    let code = compile(&point).unwrap();
+    assert!(code.insns.len() > 2 * i16::MAX as usize, "{}", code.insns.len());
+    for (index, scratch) in [
+        (0, true),
+        (0, false),
+        (1_500, true),
+        (1_500, false),
+        (2_999, true),
+        (2_999, false),
+    ] {
+        let world = World {
+            args: [0, index, 0, 0, 0, 0],
+            result: 0,
+            pid: 1,
+            facts: [0; 8],
+            strings: vec![],
+            binary: None,
+            task: 0,
+            register: 0,
+            kept: [None; 2],
+            scratch,
+            limited: false,
+        };
+        let done = machine::run(&code, &world, point.context, false).unwrap();
+        let expected = oracle::run(&point, &world);
+        assert_eq!(done, if scratch { expected } else { vec![Done::Lost(13)] }, "{index}");
+    }
 }
 
 fn numbers() -> impl Strategy<Value = u64> {

@@ -143,6 +143,11 @@ impl PointKind {
         }
     }
 
+    /// Whether it is the return of a function.
+    pub(super) const fn sees_return(self) -> bool {
+        matches!(self, Self::KprobeReturn | Self::FunctionReturn(_))
+    }
+
     /// Whether addresses among the arguments are of user space.
     pub(super) const fn is_of_user(self) -> bool {
         matches!(self, Self::Syscall { .. } | Self::Uprobe { .. })

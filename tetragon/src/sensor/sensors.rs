@@ -162,19 +162,24 @@ impl Sensors {
             }
         }
         let workshop = self.workshop();
-        let mut added = vec![];
-        for policy in lowered {
-            let id = policy.id.clone();
-            if let Err(error) = self.insert(policy, &workshop) {
-                for id in added {
-                    if let Err(error) = self.take_out(&id, &workshop) {
-                        tracing::error!(policy = %id, %error, "A policy could not be taken back");
-                    }
+        let Err(mut error) = self.insert(&lowered, &workshop) else {
+            return Ok(());
+        };
+        // Which one it is shows when they come one by one.
+        for (index, policy) in lowered.iter().enumerate() {
+            if lowered.len() > 1 {
+                match self.insert(std::slice::from_ref(policy), &workshop) {
+                    Ok(()) => continue,
+                    Err(of_this) => error = of_this,
                 }
-                self.refuse(id, &error);
-                return Err(error);
             }
-            added.push(id);
+            for Lowered { id, .. } in &lowered[..index] {
+                if let Err(error) = self.take_out(id, &workshop) {
+                    tracing::error!(policy = %id, %error, "A policy could not be taken back");
+                }
+            }
+            self.refuse(policy.id.clone(), &error);
+            return Err(error);
         }
         Ok(())
     }
@@ -200,7 +205,9 @@ impl Sensors {
             match &policy.state {
                 State::Refused(_) => return Err(Error::Refused(Box::new(id.clone()))),
                 _ if !policy.enforces => return Err(Error::NoMode(Box::new(id.clone()))),
-                State::Enabled if policy.mode != mode => self.change(id, State::Enabled, mode, &workshop)?,
+                State::Enabled if policy.mode != mode => {
+                    self.change(std::slice::from_ref(id), &State::Enabled, Some(mode), &workshop)?;
+                }
                 // Counts when it is enabled.
                 State::Enabled | State::Disabled => {
                     if let Some(policy) = self.policies.get_mut(id) {
@@ -210,13 +217,11 @@ impl Sensors {
             }
         }
         if let Some(enable) = enable {
-            let policy = self.find(id)?;
-            let mode = policy.mode;
-            if is_refused(policy) {
+            if is_refused(self.find(id)?) {
                 return Err(Error::Refused(Box::new(id.clone())));
             }
             let state = if enable { State::Enabled } else { State::Disabled };
-            self.change(id, state, mode, &workshop)?;
+            self.change(std::slice::from_ref(id), &state, None, &workshop)?;
         }
         Ok(())
     }
@@ -309,17 +314,47 @@ impl Sensors {
         self.policies.insert(id, refused);
     }
 
-    fn insert(&mut self, policy: Lowered, workshop: &Workshop) -> Result<(), Error> {
+    /// Loads policies that are not there yet: all of them, or none.
+    fn insert(&mut self, policies: &[Lowered], workshop: &Workshop) -> Result<(), Error> {
+        let mut ids: Vec<Id> = vec![];
+        let mut result = Ok(());
+        for policy in policies {
+            result = self.place(policy);
+            if result.is_err() {
+                break;
+            }
+            ids.push(policy.id.clone());
+        }
+        let result = result.and_then(|()| self.change(&ids, &State::Enabled, None, workshop));
+        if let Err(error) = result {
+            for id in &ids {
+                self.forget(id);
+            }
+            return Err(match policies {
+                [policy] => named(error, &policy.id.name),
+                _ => error,
+            });
+        }
+        for id in &ids {
+            let hooks = &self.find(id)?.hooks;
+            let sensors: Vec<String> = hooks.iter().map(|hook| hook.point.to_string()).collect();
+            tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
+        }
+        Ok(())
+    }
+
+    /// Gives a policy everything but programs.
+    fn place(&mut self, policy: &Lowered) -> Result<(), Error> {
         let Lowered {
             id,
             mode,
             enforces,
             hooks,
         } = policy;
-        let modes = if enforces { 2 } else { 1 };
+        let modes = if *enforces { 2 } else { 1 };
         let parts = hooks.iter().flat_map(|(wanted, _)| &wanted.parts);
         let mut counters = self
-            .take_counters(parts.map(|(_, hook)| modes * selectors(hook)), &id)?
+            .take_counters(parts.map(|(_, hook)| modes * selectors(hook)), id)?
             .into_iter();
         // Known before the first event can come.
         let numbers = self
@@ -335,22 +370,11 @@ impl Sensors {
         let resident = Resident {
             number: self.next_number(),
             state: State::Disabled,
-            mode,
-            enforces,
+            mode: *mode,
+            enforces: *enforces,
             hooks: placed,
         };
         self.policies.insert(id.clone(), resident);
-        if let Err(error) = self.change(&id, State::Enabled, mode, workshop) {
-            self.forget(&id);
-            return Err(named(error, &id.name));
-        }
-        let sensors: Vec<String> = self
-            .find(&id)?
-            .hooks
-            .iter()
-            .map(|hook| hook.point.to_string())
-            .collect();
-        tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
         Ok(())
     }
 
@@ -374,28 +398,37 @@ impl Sensors {
         Ok(taken)
     }
 
-    /// Changes what a policy does, at all of its hook points or at none.
-    fn change(&mut self, id: &Id, state: State, mode: Mode, workshop: &Workshop) -> Result<(), Error> {
-        let Some(policy) = self.policies.get_mut(id) else {
-            return Ok(());
-        };
-        let before = (policy.state.clone(), policy.mode);
-        (policy.state, policy.mode) = (state, mode);
-        let mut points = policy.points();
-        if policy.state != State::Enabled {
-            // The entries of functions first, so that those which were entered still return.
-            points.reverse();
+    /// Changes what policies do, at all of their hook points or at none. `mode` is that of all of them from now on, or each
+    /// keeps its own.
+    fn change(&mut self, ids: &[Id], state: &State, mode: Option<Mode>, workshop: &Workshop) -> Result<(), Error> {
+        let (mut before, mut points) = (vec![], vec![]);
+        for id in ids {
+            let Some(policy) = self.policies.get_mut(id) else {
+                continue;
+            };
+            before.push((id, policy.state.clone(), policy.mode));
+            policy.state = state.clone();
+            policy.mode = mode.unwrap_or(policy.mode);
+            for point in policy.points() {
+                if !points.contains(&point) {
+                    points.push(point);
+                }
+            }
         }
+        // Whoever enters a function returns: its return is watched first and longest.
+        points.sort_by_key(|(point, _)| point.kind.sees_return() != (*state == State::Enabled));
         for (index, (point, kind)) in points.iter().enumerate() {
             let Err(error) = self.settle(point, *kind, workshop) else {
                 continue;
             };
-            if let Some(policy) = self.policies.get_mut(id) {
-                (policy.state, policy.mode) = before;
+            for (id, state, mode) in before {
+                if let Some(policy) = self.policies.get_mut(id) {
+                    (policy.state, policy.mode) = (state, mode);
+                }
             }
             for (point, kind) in &points[..index] {
                 if let Err(error) = self.settle(point, *kind, workshop) {
-                    tracing::error!(policy = %id, hook = %point, %error, "A change could not be taken back");
+                    tracing::error!(hook = %point, %error, "A change could not be taken back");
                 }
             }
             return Err(error);
@@ -432,7 +465,7 @@ impl Sensors {
     }
 
     fn take_out(&mut self, id: &Id, workshop: &Workshop) -> Result<(), Error> {
-        self.change(id, State::Disabled, Mode::Enforce, workshop)?;
+        self.change(std::slice::from_ref(id), &State::Disabled, None, workshop)?;
         self.forget(id);
         Ok(())
     }
