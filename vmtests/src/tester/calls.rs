@@ -128,7 +128,8 @@ fn hexadecimal(text: &str) -> Result<Vec<u8>> {
     bytes.collect::<Result<_, _>>().context("hexadecimal bytes")
 }
 
-fn address(text: &str) -> Result<Vec<u8>> {
+/// Bytes of a socket address.
+pub(super) fn address(text: &str) -> Result<Vec<u8>> {
     if let Some(path) = text.strip_prefix("unix:") {
         let mut bytes = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
         // Abstract addresses begin with a zero byte.
@@ -153,7 +154,8 @@ fn address(text: &str) -> Result<Vec<u8>> {
     })
 }
 
-fn perform(syscall: &Syscall, with: [u64; 6]) -> i64 {
+/// Makes a system call; an error is its negated number.
+pub(super) fn perform(syscall: &Syscall, with: [u64; 6]) -> i64 {
     if syscall.abi == Abi::I386 {
         return perform_32(syscall.number, with.map(|value| value as u32));
     }

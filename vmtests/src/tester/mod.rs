@@ -6,10 +6,12 @@ pub mod arguments;
 pub mod calls;
 pub mod container;
 pub mod end;
+mod events;
 pub mod files;
 pub mod privileges;
 pub mod say;
 pub mod start;
+pub mod swap;
 
 use std::ffi::{CString, OsString};
 
@@ -203,6 +205,16 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         calls::calls,
     ),
     ("each", "CALL…: the same, each in a thread of its own", calls::each),
+    (
+        "swap",
+        "EXPORT FILE NAME ROUNDS: a policy that comes and goes while calls go on",
+        swap::swap,
+    ),
+    (
+        "many",
+        "EXPORT ONE ALL: so many policies on one hook and in all",
+        swap::many,
+    ),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
 
