@@ -22,6 +22,7 @@ pub mod run_dir;
 pub mod sensor;
 pub mod server;
 pub mod sink;
+mod stack;
 pub mod text;
 pub mod users;
 

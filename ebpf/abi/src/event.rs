@@ -248,10 +248,6 @@ pub struct HookEvent {
     pub args: u16,
     /// Bits of [`hook_flag`].
     pub flags: u16,
-    /// Number of the kernel's stack trace, negative for none.
-    pub kernel_stack: i32,
-    /// Number of the stack trace in user space, negative for none.
-    pub user_stack: i32,
     /// Of the return of a function: the time in the record of its entry. 0 elsewhere.
     pub since: u64,
 }
@@ -267,11 +263,22 @@ pub mod hook_flag {
     pub const DISCARD: u16 = 4;
 }
 
+/// [`HookArg::kind`] of what is no argument of the policy: addresses of the code that was running, 8 bytes each, that of the
+/// innermost function first.
+pub mod stack {
+    /// Of the kernel.
+    pub const KERNEL: u16 = u16::MAX - 1;
+    /// Of the process.
+    pub const USER: u16 = u16::MAX;
+    /// Addresses at most, as many as the kernel collects (`PERF_MAX_STACK_DEPTH`, `include/uapi/linux/perf_event.h`).
+    pub const DEPTH: u32 = 127;
+}
+
 /// An argument in a [`HookEvent`]. Followed by `len` bytes, padded to a multiple of 8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct HookArg {
-    /// Type of the argument as the policy names it, by Tetragon's number.
+    /// Which of the arguments of the policy it is, or one of [`stack`].
     pub kind: u16,
     /// Bits of [`path_flag`](crate::hook::path_flag).
     pub flags: u16,

@@ -38,6 +38,10 @@ pub struct HookScratch {
     pub reserved: u32,
     /// When the function was entered whose return is observed.
     pub since: u64,
+    /// By which thread.
+    pub tid: u32,
+    /// Not 0 when that was not reported.
+    pub quiet: u32,
     /// What was kept from its entry.
     pub saved: [u64; SAVED],
     /// What is searched for.
@@ -122,6 +126,16 @@ pub mod offset {
         (slot(index) + offset_of!(Slot, len)) as i16
     }
 
+    /// `whole` of slot `index`.
+    pub const fn slot_whole(index: usize) -> i16 {
+        (slot(index) + offset_of!(Slot, whole)) as i16
+    }
+
+    /// `flags` of slot `index`.
+    pub const fn slot_flags(index: usize) -> i16 {
+        (slot(index) + offset_of!(Slot, flags)) as i16
+    }
+
     /// `mode` of slot `index`.
     pub const fn slot_mode(index: usize) -> i16 {
         (slot(index) + offset_of!(Slot, mode)) as i16
@@ -151,6 +165,9 @@ pub mod runtime {
     /// The function that claims a scratch, written at run time as well: `fn() -> *mut HookScratch`, null when all are in
     /// use.
     pub const CLAIM: &str = "claim_scratch";
+
+    /// The map of a succession: the number of the program that ran last on the CPU.
+    pub const LATEST: &str = "latest_program";
 
     /// The map that the scratches are in.
     pub const SCRATCHES: &str = "tg_hook_heap";
@@ -194,9 +211,13 @@ pub mod runtime {
     /// `(scratch, type, status) -> 1`: adds an argument that could not be read.
     pub const ERROR: &str = "hook_error";
 
-    /// `(scratch, hook, key) -> kept`: keeps the time of the record and the words that were saved until the return of
-    /// the function, which `key` tells from other calls. The record then says that it waits for the return.
+    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record and the words that were saved until the return
+    /// of the function, which `key` tells from other calls. The record then says that it waits for the return. With
+    /// `quiet`, the record is not sent, nor will that of the return be.
     pub const KEEP: &str = "hook_keep";
+
+    /// `(hook, key) -> 0`: forgets what was kept, if anything was.
+    pub const FORGET: &str = "hook_forget";
 
     /// `(scratch, hook, key) -> since`: takes back what was kept, and returns the time; 0 when nothing was kept.
     pub const RESUME: &str = "hook_resume";
@@ -221,7 +242,7 @@ pub mod runtime {
     /// `(scratch, milliseconds, scope) -> limited`: whether a record like this one was let through less than so long ago.
     pub const LIMITED: &str = "hook_limited";
 
-    /// `(scratch) -> sent`: sends the record.
+    /// `(scratch) -> sent`: sends the record, unless it is of the return of a call that was kept quietly.
     pub const SEND: &str = "hook_send";
 }
 
@@ -303,6 +324,8 @@ pub mod structure {
     pub const LOAD_INFO: u32 = 11;
     /// `struct sockaddr_un`: its path, an abstract one after `@`; the family is in the slot's `flags`.
     pub const SOCKADDR_UN: u32 = 12;
+    /// Bit: it is in user space, whatever the address. For socket addresses.
+    pub const USER: u32 = 1 << 8;
 }
 
 /// A program or map.
@@ -357,9 +380,11 @@ pub mod pieces {
     pub const VECTOR: u32 = 0;
     /// `struct iov_iter`, which knows its length.
     pub const ITERATOR: u32 = 1;
+    /// Bit: all of it is in user space, whatever the addresses.
+    pub const USER: u32 = 1 << 8;
 }
 
-/// Ends of a connection or packet.
+/// Ends of a connection or packet. What makes records alike for rate limits comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Flow {
@@ -367,8 +392,6 @@ pub struct Flow {
     pub source: [u8; 16],
     /// Where it goes to.
     pub destination: [u8; 16],
-    /// Address of the `struct sock`.
-    pub cookie: u64,
     /// Port at the source, in host order.
     pub source_port: u16,
     /// Port at the destination.
@@ -377,6 +400,8 @@ pub struct Flow {
     pub family: u16,
     /// Kind of socket (`SOCK_…`).
     pub kind: u16,
+    /// Address of the `struct sock`.
+    pub cookie: u64,
     /// Protocol (`IPPROTO_…`).
     pub protocol: u16,
     /// State of a TCP socket (`TCP_…`).

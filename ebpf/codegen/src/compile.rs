@@ -5,7 +5,7 @@ use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
     field, number,
-    plan::{Action, Context, Filter, Hook, Point, Selector, Stage},
+    plan::{Action, Context, Filter, Hook, Point, Post, Selector, Stage},
     read::{Reader, forget, scratch_number},
     report, search, text,
 };
@@ -36,17 +36,14 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     let verdict = matches!(point.context, Context::Lsm { .. });
     let mut asm = Assembler::new();
     let mut reader = Reader::new(point.context, &mut asm);
+    if let Some(generation) = point.generation {
+        compile_generation(&mut asm, generation);
+    }
     reader.prologue(&mut asm);
     asm.set(VERDICT, 0);
-    let mut last = 0;
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
-        if asm.len() - last > FAR {
-            lost(&mut asm, &mut reader, point.op);
-            last = asm.len();
-        }
     }
-    lost(&mut asm, &mut reader, point.op);
     let done = asm.label();
     asm.jump_if(Condition::Eq, Reg::R6, 0, done);
     asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);
@@ -56,25 +53,26 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     asm.finish()
 }
 
-/// Instructions after which what jumps to the end of the function is given an end of its own: a jump goes over at most
-/// 32,767, so this leaves as many again for the one hook that may begin before.
-const FAR: usize = 16_384;
-
-/// Where those go who find no scratch; others go on behind it.
-fn lost(asm: &mut Assembler, reader: &mut Reader, op: u8) {
-    let none_left = reader.none_left();
-    if !asm.is_used(none_left) {
-        return;
-    }
-    let on = asm.label();
-    asm.jump(on);
-    asm.bind(none_left);
-    asm.set(Reg::R1, u64::from(op));
-    asm.call(runtime::LOST);
-    asm.copy(Reg::R0, VERDICT);
+/// Ends the function if a later program has run for the same hit. The context stays in `R1`.
+fn compile_generation(asm: &mut Assembler, generation: u32) {
+    const KEY: i16 = -4;
+    let (latest, unknown) = (asm.label(), asm.label());
+    asm.copy(Reg::R6, Reg::R1);
+    asm.store_imm(Width::U32, Reg::R10, KEY, 0);
+    asm.map(Reg::R1, runtime::LATEST);
+    asm.copy(Reg::R2, Reg::R10);
+    asm.alu(Alu::Add, Reg::R2, i32::from(KEY));
+    asm.call_helper(MAP_LOOKUP);
+    asm.jump_if(Condition::Eq, Reg::R0, 0, unknown);
+    asm.load(Width::U64, Reg::R1, Reg::R0, 0);
+    asm.set(Reg::R2, generation.into());
+    asm.jump_if_reg(Condition::Le, Reg::R1, Reg::R2, latest);
+    asm.set(Reg::R0, 0);
     asm.exit();
-    asm.bind(on);
-    reader.renew_none_left(asm);
+    asm.bind(latest);
+    asm.store(Width::U64, Reg::R0, 0, Reg::R2);
+    asm.bind(unknown);
+    asm.copy(Reg::R1, Reg::R6);
 }
 
 /// The function that claims a scratch: see [`runtime::CLAIM`]. `exchange`: with an atomic exchange, which the kernel must
@@ -112,6 +110,7 @@ pub fn claim(exchange: bool) -> Result<Code, Error> {
 
 fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool, hook: &Hook) {
     let end = asm.label();
+    let none_left = reader.begin_hook(asm);
     if hook.stage == Stage::Return {
         reader.claim(asm);
         reader.key(asm, Reg::R3, true);
@@ -124,7 +123,7 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
     }
     if hook.selectors.is_empty() {
         count(asm, hook, 0);
-        report::record(asm, reader, op, hook, 0, action_number::POST, None);
+        report::record(asm, reader, op, hook, (0, action_number::POST), Post::default());
     }
     for (index, selector) in hook.selectors.iter().enumerate() {
         let next = asm.label();
@@ -138,9 +137,15 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
         }
         asm.jump(end);
         asm.bind(next);
-        if hook.stage == Stage::Return && index + 1 == hook.selectors.len() {
-            report::withdraw(asm, op, hook);
+        if index + 1 == hook.selectors.len() {
+            report::missed(asm, reader, op, hook);
         }
+    }
+    if asm.is_used(none_left) {
+        asm.jump(end);
+        asm.bind(none_left);
+        asm.set(Reg::R1, u64::from(op));
+        asm.call(runtime::LOST);
     }
     asm.bind(end);
 }
@@ -209,22 +214,37 @@ fn compile_actions(
     selector: &Selector,
 ) {
     count(asm, hook, index);
-    let (mut post, mut limit) = (true, None);
+    // A call that is skipped does not return, but where the trampoline sees to it: what is reported is all of it.
+    let skipped = |action: &Action| matches!(action, Action::Override(_)) && !verdict && !hook.monitor;
+    let whole;
+    let hook = if hook.stage != Stage::Return && selector.actions.iter().any(skipped) {
+        report::missed(asm, reader, op, hook);
+        whole = Hook {
+            stage: Stage::Whole,
+            ..hook.clone()
+        };
+        &whole
+    } else {
+        hook
+    };
+    let (mut silent, mut how) = (false, Post::default());
     let mut last = action_number::POST;
     for action in &selector.actions {
         last = match *action {
-            Action::Post => action_number::POST,
-            Action::Limit { window, scope } => {
-                limit = Some((window, scope));
+            Action::Post(post) => {
+                how = post;
                 action_number::POST
             }
             Action::NoPost => {
-                post = false;
+                silent = true;
                 action_number::NO_POST
             }
             Action::Override(_) if hook.monitor => action_number::OVERRIDE,
             Action::Override(result) if verdict => {
+                let decided = asm.label();
+                asm.jump_if(Condition::Ne, VERDICT, 0, decided);
                 asm.set(VERDICT, i64::from(result) as u64);
+                asm.bind(decided);
                 action_number::OVERRIDE
             }
             Action::Override(result) => {
@@ -246,9 +266,9 @@ fn compile_actions(
             }
         };
     }
-    if post {
-        report::record(asm, reader, op, hook, index, last, limit);
-    } else if hook.stage == Stage::Return {
-        report::withdraw(asm, op, hook);
+    if silent {
+        report::silent(asm, reader, op, hook);
+    } else {
+        report::record(asm, reader, op, hook, (index, last), how);
     }
 }

@@ -9,6 +9,9 @@ pub struct Point {
     pub op: u8,
     /// One for each policy that names the place, in order.
     pub hooks: Vec<Hook>,
+    /// Of programs that are attached beside each other for a moment: which one it is. It does nothing where a later one has
+    /// run. See [`runtime::LATEST`](ebpf_abi::hook::runtime::LATEST).
+    pub generation: Option<u32>,
 }
 
 /// How a program is called.
@@ -160,7 +163,14 @@ pub enum Length {
     /// Known beforehand.
     Fixed(u32),
     /// What a word says. A negative number cannot be read.
-    Word(Source),
+    Word {
+        /// Where it is.
+        source: Source,
+        /// How much of it counts: 1, 2, 4 or 8 bytes. What is above the low half of a 32-bit register is undefined.
+        bytes: u8,
+        /// Whether it has a sign.
+        signed: bool,
+    },
 }
 
 /// Filters that must all pass, and what is done then.
@@ -286,19 +296,32 @@ pub struct TextTest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Report.
-    Post,
-    /// Report unless a report like this was made a short while ago.
-    Limit {
-        /// How long ago, in milliseconds.
-        window: u64,
-        /// What counts together, one of [`scope`](ebpf_abi::hook::scope).
-        scope: u32,
-    },
+    Post(Post),
     /// Do not report.
     NoPost,
     /// Send a signal to the current process.
     Signal(u8),
-    /// Skip the function and return this. Where the program's result is the verdict, that; elsewhere
-    /// `bpf_override_return`, which the function must allow.
+    /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which
+    /// must not be 0; elsewhere `bpf_override_return`, which the function must allow.
     Override(i32),
+}
+
+/// How a report is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Post {
+    /// Not if a report like this was made a short while ago.
+    pub limit: Option<Limit>,
+    /// With the addresses of the kernel's code that is running.
+    pub kernel_stack: bool,
+    /// With those of the process's code.
+    pub user_stack: bool,
+}
+
+/// What limits reports that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Milliseconds after a report in which no other is made.
+    pub window: u64,
+    /// What counts together, one of [`scope`](ebpf_abi::hook::scope).
+    pub scope: u32,
 }

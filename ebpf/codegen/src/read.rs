@@ -54,15 +54,6 @@ impl Reader {
         }
     }
 
-    pub(crate) const fn none_left(&self) -> Label {
-        self.none_left
-    }
-
-    /// Those who find no scratch from now on go elsewhere.
-    pub(crate) fn renew_none_left(&mut self, asm: &mut Assembler) {
-        self.none_left = asm.label();
-    }
-
     /// What comes first in the function.
     pub(crate) fn prologue(&self, asm: &mut Assembler) {
         asm.copy(Reg::R7, Reg::R1);
@@ -76,7 +67,13 @@ impl Reader {
         }
     }
 
-    /// Claims a scratch unless there is one already, and ends the function when none is left. Spoils `R0` to `R5`.
+    /// Where to go when there is no scratch left, from now on.
+    pub(crate) fn begin_hook(&mut self, asm: &mut Assembler) -> Label {
+        self.none_left = asm.label();
+        self.none_left
+    }
+
+    /// Claims a scratch unless there is one already, and goes to the end of the hook when none is left. Spoils `R0` to `R5`.
     pub(crate) fn claim(&self, asm: &mut Assembler) {
         let there = asm.label();
         asm.jump_if(Condition::Ne, Reg::R6, 0, there);
@@ -87,8 +84,8 @@ impl Reader {
         asm.bind(there);
     }
 
-    /// `dst` = an address that only this call of the function has, the same at its entry and its return. A scratch has
-    /// been claimed.
+    /// `dst` = an address that only this call of the function has, the same at its entry and its return. Spoils `R0` to `R5`
+    /// unless a scratch has been claimed.
     pub(crate) fn key(&self, asm: &mut Assembler, dst: Reg, at_return: bool) {
         match self.context {
             Context::Registers | Context::SyscallRegisters { .. } => {
@@ -99,7 +96,10 @@ impl Reader {
                 }
             }
             // One trampoline calls the programs of both, with the same context.
-            _ => number(asm, Reg::R7, dst),
+            _ => {
+                self.claim(asm);
+                number(asm, Reg::R7, dst);
+            }
         }
     }
 
@@ -175,7 +175,10 @@ impl Reader {
     fn length(&self, asm: &mut Assembler, length: Length, dst: Reg) {
         match length {
             Length::Fixed(number) => asm.set(dst, number.into()),
-            Length::Word(source) => self.word(asm, source, dst),
+            Length::Word { source, bytes, signed } => {
+                self.word(asm, source, dst);
+                extend(asm, dst, bytes, signed);
+            }
         }
     }
 
@@ -205,11 +208,7 @@ impl Reader {
             read_cell(asm, 0, bytes, fail);
             asm.load(Width::U64, Reg::R2, Reg::R10, CELL);
         }
-        let unused = 64 - 8 * i32::from(bytes);
-        if unused > 0 {
-            asm.alu(Alu::Shl, Reg::R2, unused);
-            asm.alu(if signed { Alu::Sar } else { Alu::Shr }, Reg::R2, unused);
-        }
+        extend(asm, Reg::R2, bytes, signed);
     }
 
     /// `R2` = the number that `arg` is. Returns whether numbers of its type have a sign; `None` if it is no number. Goes to
@@ -358,9 +357,26 @@ impl Reader {
     }
 }
 
+/// Extends the lowest `bytes` bytes of `reg` to all of it.
+fn extend(asm: &mut Assembler, reg: Reg, bytes: u8, signed: bool) {
+    let unused = 64 - 8 * i32::from(bytes);
+    if unused > 0 {
+        asm.alu(Alu::Shl, reg, unused);
+        asm.alu(if signed { Alu::Sar } else { Alu::Shr }, reg, unused);
+    }
+}
+
 /// Nothing that was read is still there.
 pub(crate) fn forget(asm: &mut Assembler) {
     asm.store_imm(Width::U64, Reg::R6, offset::STATE, 0);
+}
+
+/// Forgets what was read into `slot`, which is needed for something else. A scratch has been claimed. Spoils `R0`.
+pub(crate) fn vacate(asm: &mut Assembler, slot: usize) {
+    let (tried, there) = (1_u64 << slot, 1_u64 << (slot as u32 + READ));
+    asm.load(Width::U64, Reg::R0, Reg::R6, offset::STATE);
+    asm.alu(Alu::And, Reg::R0, !((tried | there) as i32));
+    asm.store(Width::U64, Reg::R6, offset::STATE, Reg::R0);
 }
 
 /// `dst` = the number of the scratch, which has been claimed.

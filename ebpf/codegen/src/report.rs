@@ -1,26 +1,29 @@
 //! Reporting: the record of a hook whose selector matched.
 
 use ebpf_abi::{
-    event::hook_flag,
+    event::{hook_flag, stack},
     hook::{offset, runtime},
 };
-use ebpf_asm::{Assembler, Condition, Reg, Width};
+use ebpf_asm::{Alu, Assembler, Condition, Reg, Width};
 
 use crate::{
-    plan::{Hook, Stage, Subject},
-    read::{Reader, scratch_number},
+    plan::{Hook, Limit, Post, Stage, Subject},
+    read::{Reader, scratch_number, vacate},
 };
 
-/// Sends a record of `hook`, whose selector `selector` matched, `action` being the last that was taken; unless `limit`, a
-/// number of milliseconds and a scope, says otherwise.
+/// `bpf_get_stack` (`enum bpf_func_id`, kernel 4.18), and its flag for the stack of the process.
+const GET_STACK: u32 = 67;
+const USER_STACK: u64 = 1 << 8;
+
+/// Sends a record of `hook`, whose selector `selector` matched, `action` being the last that was taken, in the way that
+/// `post` says.
 pub(crate) fn record(
     asm: &mut Assembler,
     reader: &mut Reader,
     op: u8,
     hook: &Hook,
-    selector: usize,
-    action: u16,
-    limit: Option<(u64, u32)>,
+    (selector, action): (usize, u16),
+    post: Post,
 ) {
     reader.claim(asm);
     let word = (selector as u64 & 0xffff) << 16 | u64::from(action);
@@ -62,38 +65,101 @@ pub(crate) fn record(
             asm.bind(done);
         }
     }
-    let limited = asm.label();
-    if let Some((window, scope)) = limit {
+    let (limited, done) = (asm.label(), asm.label());
+    if let Some(Limit { window, scope }) = post.limit {
         scratch_number(asm, Reg::R1);
         asm.set(Reg::R2, window);
         asm.set(Reg::R3, u64::from(scope));
         asm.call(runtime::LIMITED);
         asm.jump_if(Condition::Ne, Reg::R0, 0, limited);
     }
-    if let Stage::Entry { saved } = &hook.stage {
-        for (index, source) in saved.iter().enumerate() {
-            reader.word(asm, *source, Reg::R1);
-            asm.store(Width::U64, Reg::R6, offset::saved(index), Reg::R1);
-        }
-        reader.key(asm, Reg::R3, false);
-        scratch_number(asm, Reg::R1);
-        asm.set(Reg::R2, u64::from(hook.number));
-        asm.call(runtime::KEEP);
+    if post.kernel_stack {
+        add_stack(asm, stack::KERNEL, 0);
     }
+    if post.user_stack {
+        add_stack(asm, stack::USER, USER_STACK);
+    }
+    keep(asm, reader, hook, false);
     send(asm);
     if asm.is_used(limited) {
-        let done = asm.label();
         asm.jump(done);
         asm.bind(limited);
-        if hook.stage == Stage::Return {
-            withdraw(asm, op, hook);
-        }
+        unreported(asm, reader, op, hook);
         asm.bind(done);
     }
 }
 
+/// Adds the addresses of the code that is running, by way of a slot. Where there are none, nothing is added.
+fn add_stack(asm: &mut Assembler, kind: u16, flags: u64) {
+    const SLOT: usize = 0;
+    let none = asm.label();
+    vacate(asm, SLOT);
+    asm.copy(Reg::R1, Reg::R7);
+    asm.copy(Reg::R2, Reg::R6);
+    asm.alu(Alu::Add, Reg::R2, i32::from(offset::slot_bytes(SLOT)));
+    asm.set(Reg::R3, u64::from(stack::DEPTH) * 8);
+    asm.set(Reg::R4, flags);
+    asm.call_helper(GET_STACK);
+    asm.jump_if(Condition::SLe, Reg::R0, 0, none);
+    asm.store(Width::U32, Reg::R6, offset::slot_len(SLOT), Reg::R0);
+    asm.store_imm(Width::U32, Reg::R6, offset::slot_whole(SLOT), 0);
+    asm.store_imm(Width::U32, Reg::R6, offset::slot_flags(SLOT), 0);
+    scratch_number(asm, Reg::R1);
+    asm.set(Reg::R2, u64::from(kind));
+    asm.set(Reg::R3, SLOT as u64);
+    asm.call(runtime::SLOT);
+    asm.bind(none);
+}
+
+/// Reports nothing of `hook`, whose selector matched. A call that is not reported is one whose return may be acted on.
+pub(crate) fn silent(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Hook) {
+    if let Stage::Entry { .. } = hook.stage {
+        reader.claim(asm);
+        begin(asm, op, 0, hook, 0);
+    }
+    unreported(asm, reader, op, hook);
+}
+
+/// No selector of `hook` matched.
+pub(crate) fn missed(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Hook) {
+    match hook.stage {
+        Stage::Whole => {}
+        Stage::Entry { .. } => {
+            reader.key(asm, Reg::R2, false);
+            asm.set(Reg::R1, u64::from(hook.number));
+            asm.call(runtime::FORGET);
+        }
+        Stage::Return => withdraw(asm, op, hook),
+    }
+}
+
+/// A record was begun that is not sent.
+fn unreported(asm: &mut Assembler, reader: &Reader, op: u8, hook: &Hook) {
+    match hook.stage {
+        Stage::Whole => {}
+        Stage::Entry { .. } => keep(asm, reader, hook, true),
+        Stage::Return => withdraw(asm, op, hook),
+    }
+}
+
+/// Keeps what the return needs of the entry.
+fn keep(asm: &mut Assembler, reader: &Reader, hook: &Hook, quiet: bool) {
+    let Stage::Entry { saved } = &hook.stage else {
+        return;
+    };
+    for (index, source) in saved.iter().enumerate() {
+        reader.word(asm, *source, Reg::R1);
+        asm.store(Width::U64, Reg::R6, offset::saved(index), Reg::R1);
+    }
+    reader.key(asm, Reg::R3, false);
+    scratch_number(asm, Reg::R1);
+    asm.set(Reg::R2, u64::from(hook.number));
+    asm.set(Reg::R4, u64::from(quiet));
+    asm.call(runtime::KEEP);
+}
+
 /// Sends word that the event that the entry of the function began is of no interest.
-pub(crate) fn withdraw(asm: &mut Assembler, op: u8, hook: &Hook) {
+fn withdraw(asm: &mut Assembler, op: u8, hook: &Hook) {
     begin(asm, op, hook_flag::RETURN | hook_flag::DISCARD, hook, 0);
     send(asm);
 }

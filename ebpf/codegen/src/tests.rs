@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Selector, Source, Stage, Subject, TextTest,
-    compile,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Point, Post, Read, Selector, Source, Stage, Subject,
+    TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -27,6 +27,7 @@ fn point(hooks: Vec<Hook>) -> Point {
         context: Context::Registers,
         op: 13,
         hooks,
+        generation: None,
     }
 }
 
@@ -63,7 +64,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         11: call claim_scratch
         12: r6 = r0
         13: if r6 == 0 goto 31
-        14: *(u64*)(r6 +176) = 0
+        14: *(u64*)(r6 +184) = 0
         15: r1 = *(u32*)(r6 +8)
         16: r2 = 13
         17: r3 = 7
@@ -78,17 +79,15 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         26: call hook_number
         27: r1 = *(u32*)(r6 +8)
         28: call hook_send
-        29: goto 30
-        30: goto 35
+        29: goto 33
+        30: goto 33
         31: r1 = 13
         32: call hook_lost
-        33: r0 = r9
-        34: exit
-        35: if r6 == 0 goto 37
-        36: *(u64*)(r6 +0) = 0
-        37: r0 = r9
-        38: exit
-    "#]]
+        33: if r6 == 0 goto 35
+        34: *(u64*)(r6 +0) = 0
+        35: r0 = r9
+        36: exit
+    "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
 
@@ -112,6 +111,7 @@ fn a_run_without_scratch_is_counted() {
         kept: [None; 2],
         scratch: false,
         limited: false,
+        latest: 0,
     };
     let done = machine::run(&compile(&point).unwrap(), &world, point.context, false);
     assert_eq!(done.unwrap(), [Done::Lost(13)]);
@@ -278,17 +278,26 @@ fn filter() -> impl Strategy<Value = Filter> {
     ]
 }
 
+fn length() -> impl Strategy<Value = Length> {
+    let source = (0_u8..6).prop_map(Source::Parameter);
+    (source, prop::sample::select(vec![4_u8, 8]), any::<bool>()).prop_map(|(source, bytes, signed)| Length::Word {
+        source,
+        bytes,
+        signed,
+    })
+}
+
 fn arg() -> impl Strategy<Value = Arg> {
     let read = prop_oneof![
         3 => (prop::sample::select(vec![1_u8, 2, 4, 8]), any::<bool>()).prop_map(|(bytes, signed)| Read::Number { bytes, signed }),
         2 => any::<bool>().prop_map(|user| Read::Text { user }),
         1 => (0_u32..3).prop_map(Read::Path),
         1 => (prop_oneof![
-            (0_u8..6).prop_map(|index| Length::Word(Source::Parameter(index))),
+            length(),
             (0_u32..20).prop_map(Length::Fixed),
         ], any::<bool>()).prop_map(|(len, user)| Read::Bytes { len, user }),
         1 => (0_u32..4).prop_map(Read::Structure),
-        1 => (0_u32..2, 0_u8..6).prop_map(|(what, index)| Read::Pieces(what, Length::Word(Source::Parameter(index)))),
+        1 => (0_u32..2, length()).prop_map(|(what, length)| Read::Pieces(what, length)),
         1 => Just(Read::Syscall),
     ];
     let source = prop_oneof![
@@ -312,11 +321,17 @@ fn arg() -> impl Strategy<Value = Arg> {
 
 fn selector() -> impl Strategy<Value = Selector> {
     let action = prop_oneof![
-        Just(Action::Post),
-        (any::<u64>(), 0_u32..3).prop_map(|(window, scope)| Action::Limit { window, scope }),
+        Just(Action::Post(Post::default())),
+        (any::<u64>(), 0_u32..3, any::<bool>(), any::<bool>()).prop_map(|(window, scope, kernel_stack, user_stack)| {
+            Action::Post(Post {
+                limit: (scope < 2).then_some(Limit { window, scope }),
+                kernel_stack,
+                user_stack,
+            })
+        }),
         Just(Action::NoPost),
         (1_u8..32).prop_map(Action::Signal),
-        (-4095_i32..1).prop_map(Action::Override),
+        (-4095_i32..0).prop_map(Action::Override),
     ];
     (
         prop::collection::vec(filter(), 0..3),
@@ -350,10 +365,13 @@ fn any_point() -> impl Strategy<Value = Point> {
             parameters: 6,
             pointers
         }),
+        any::<u16>().prop_map(|pointers| Context::Lsm { pointers }),
         Just(Context::Record),
     ];
     let at_return = prop::bool::weighted(0.3);
-    (context, at_return, prop::collection::vec(hook, 1..4)).prop_map(|(context, at_return, mut hooks)| {
+    let generation = prop::option::of(0_u32..3);
+    let point = (context, at_return, generation, prop::collection::vec(hook, 1..4));
+    point.prop_map(|(context, at_return, generation, mut hooks)| {
         let substitute = match context {
             Context::Record => Source::Field { offset: 16, bytes: 8 },
             _ => Source::Parameter(0),
@@ -368,10 +386,14 @@ fn any_point() -> impl Strategy<Value = Point> {
             }
             for arg in &mut hook.args {
                 let replaced = match arg.source {
-                    Source::Register { .. } => matches!(context, Context::Function { .. } | Context::Record),
+                    Source::Register { .. } => matches!(
+                        context,
+                        Context::Function { .. } | Context::Lsm { .. } | Context::Record
+                    ),
                     Source::Saved(_) => !at_return,
                     Source::Record | Source::Field { .. } | Source::DataLoc { .. } => context != Context::Record,
-                    Source::Parameter(_) | Source::Return => context == Context::Record,
+                    Source::Parameter(_) => context == Context::Record,
+                    Source::Return => matches!(context, Context::Lsm { .. } | Context::Record),
                     Source::Task => false,
                 };
                 if replaced {
@@ -380,12 +402,17 @@ fn any_point() -> impl Strategy<Value = Point> {
                 let (Read::Bytes { len, .. } | Read::Pieces(_, len)) = &mut arg.read else {
                     continue;
                 };
-                if let (Length::Word(len), Context::Record) = (len, context) {
-                    *len = substitute;
+                if let (Length::Word { source, .. }, Context::Record) = (len, context) {
+                    *source = substitute;
                 }
             }
         }
-        Point { context, op: 13, hooks }
+        Point {
+            context,
+            op: 13,
+            hooks,
+            generation,
+        }
     })
 }
 
@@ -399,10 +426,10 @@ fn world() -> impl Strategy<Value = World> {
         strings,
         prop::option::weighted(0.8, texts()),
         prop::array::uniform2(prop::option::weighted(0.8, (1_u64.., prop::array::uniform6(numbers())))),
-        any::<bool>(),
+        (any::<bool>(), 0_u64..3),
     )
         .prop_map(
-            |((args, task), result, pid, facts, strings, binary, kept, limited)| World {
+            |((args, task), result, pid, facts, strings, binary, kept, (limited, latest))| World {
                 args,
                 result,
                 pid,
@@ -414,6 +441,7 @@ fn world() -> impl Strategy<Value = World> {
                 kept,
                 scratch: true,
                 limited,
+                latest,
             },
         )
 }

@@ -4,7 +4,7 @@
 //! (`bpf_tail_call`, kernel 4.2; into programs that call functions, 5.10). Putting another program there takes effect
 //! at once and between two runs: no hit of the hook point is missed, and none is seen twice.
 
-use std::os::fd::AsRawFd as _;
+use std::{os::fd::AsRawFd as _, sync::Arc};
 
 use ebpf_asm::{Assembler, Code, Reg};
 
@@ -26,7 +26,7 @@ const TAIL_CALL: u32 = 12;
 #[derive(Debug)]
 pub struct Dispatcher {
     array: Map,
-    program: Program,
+    program: Arc<Program>,
 }
 
 impl Dispatcher {
@@ -48,11 +48,14 @@ impl Dispatcher {
             })?,
         };
         let program = Program::load_code(name, kind, &code()?, &[&array])?;
-        Ok(Self { array, program })
+        Ok(Self {
+            array,
+            program: Arc::new(program),
+        })
     }
 
     /// What is to be attached.
-    pub fn program(&self) -> &Program {
+    pub fn program(&self) -> &Arc<Program> {
         &self.program
     }
 

@@ -25,6 +25,7 @@ mod object;
 pub mod probe;
 mod program;
 mod ring;
+mod succession;
 mod sys;
 
 pub use dispatcher::Dispatcher;
@@ -37,4 +38,5 @@ pub use map::{Map, Maps, Update};
 pub use object::Object;
 pub use program::{Program, ProgramKind, TracingAttach};
 pub use ring::{RingBuffer, RingError};
+pub use succession::Succession;
 pub use sys::Ending;

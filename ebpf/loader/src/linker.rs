@@ -8,7 +8,7 @@ use std::{
 use aya_obj::{Function, generated::bpf_insn};
 use ebpf_asm::{Code, Insn};
 
-use crate::{error::Error, loaded::Loaded};
+use crate::{error::Error, loaded::Loaded, map::Map};
 
 /// Bytes of an instruction.
 const INS_SIZE: usize = 8;
@@ -18,7 +18,14 @@ const INS_SIZE: usize = 8;
 const BEYOND: usize = 1 << 30;
 
 /// Program `name` with every function that it calls behind it.
-pub(crate) fn program(loaded: &Loaded, name: &str, replaced: &[(&str, &Code)]) -> Result<Function, Error> {
+///
+/// `own` are maps that the code refers to beside those of the object.
+pub(crate) fn program(
+    loaded: &Loaded,
+    name: &str,
+    replaced: &[(&str, &Code)],
+    own: &[(&str, &Map)],
+) -> Result<Function, Error> {
     let mut object = loaded.inner.clone();
     if !object.programs.contains_key(name) {
         let mut there: Vec<_> = object.programs.keys().cloned().collect();
@@ -30,7 +37,7 @@ pub(crate) fn program(loaded: &Loaded, name: &str, replaced: &[(&str, &Code)]) -
     }
     object.programs.retain(|program, _| program == name);
     for (part, code) in replaced {
-        replace(loaded, &mut object, part, code)?;
+        replace(loaded, &mut object, part, code, own)?;
     }
     let text: HashSet<usize> = object.functions.keys().map(|&(section, _)| section).collect();
     object
@@ -43,11 +50,21 @@ pub(crate) fn program(loaded: &Loaded, name: &str, replaced: &[(&str, &Code)]) -
         .ok_or_else(|| Error::NoFunction(name.to_owned()))
 }
 
-fn replace(loaded: &Loaded, object: &mut aya_obj::Object, part: &str, code: &Code) -> Result<(), Error> {
+fn replace(
+    loaded: &Loaded,
+    object: &mut aya_obj::Object,
+    part: &str,
+    code: &Code,
+    own: &[(&str, &Map)],
+) -> Result<(), Error> {
     let key = *find(object, part)?;
     let mut instructions: Vec<bpf_insn> = code.insns.iter().map(|&insn| instruction(insn)).collect();
     for &(at, map) in &code.maps {
-        instructions[at].imm = loaded.maps.get(map)?.fd.as_fd().as_raw_fd();
+        let found = match own.iter().find(|(name, _)| *name == map) {
+            Some((_, map)) => map,
+            None => loaded.maps.get(map)?,
+        };
+        instructions[at].imm = found.fd.as_fd().as_raw_fd();
     }
     for &(at, callee) in &code.calls {
         let &(section, address) = find(object, callee)?;

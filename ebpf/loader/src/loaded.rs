@@ -66,15 +66,21 @@ impl Loaded {
 
     /// Loads program `name`. Only what is loaded has to please the running kernel's verifier.
     pub fn load(&self, name: &str, kind: ProgramKind) -> Result<Program, Error> {
-        self.load_with(name, kind, &[])
+        self.load_with(name, kind, &[], &[])
     }
 
     /// Loads program `name` with functions that it calls replaced by code written at run time.
     ///
     /// A replaced function is named by a part of its symbol that no other function has, as names of functions that are
-    /// not exported are mangled. The code may call any function of the object, and use its maps.
-    pub fn load_with(&self, name: &str, kind: ProgramKind, replaced: &[(&str, &Code)]) -> Result<Program, Error> {
-        let function = linker::program(self, name, replaced)?;
+    /// not exported are mangled. The code may call any function of the object, and use its maps and those of its `own`.
+    pub fn load_with(
+        &self,
+        name: &str,
+        kind: ProgramKind,
+        replaced: &[(&str, &Code)],
+        own: &[(&str, &Map)],
+    ) -> Result<Program, Error> {
+        let function = linker::program(self, name, replaced, own)?;
         Program::load(self, name, kind, &function)
     }
 

@@ -41,7 +41,7 @@ fn loaded() -> Option<Loaded> {
 fn load(loaded: &Loaded, what: &str, code: &Code) -> Program {
     let replaced = [(runtime::POLICIES, code)];
     let program = loaded
-        .load_with("hook_raw_tracepoint", ProgramKind::RawTracepoint, &replaced)
+        .load_with("hook_raw_tracepoint", ProgramKind::RawTracepoint, &replaced, &[])
         .unwrap();
     println!(
         "{what}: {} insns verified, {} bytes",

@@ -110,8 +110,8 @@ pub struct CallKey {
     pub key: u64,
     /// Number of the hook.
     pub hook: u32,
-    /// Thread: addresses of user space are those of one process.
-    pub tid: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// What is kept of it until it returns.
@@ -120,6 +120,10 @@ pub struct CallKey {
 pub struct Call {
     /// When it began.
     pub since: u64,
+    /// The thread that began it: execve(2) changes the id of one that does not lead its process.
+    pub tid: u32,
+    /// Not 0 when its entry was not reported, so that its return is not either.
+    pub quiet: u32,
     /// Words that are read through when it returns.
     pub saved: [u64; SAVED],
 }

@@ -56,6 +56,27 @@ impl TypedKernel<'_> {
             .map(|param| param.ty)
     }
 
+    /// Size in bytes and sign of parameter `index` of function `name`, when it is an integer.
+    pub fn integer_parameter(&self, name: &str, index: u32) -> Option<(u64, bool)> {
+        self.types.integer(self.parameter(name, index)?)
+    }
+
+    /// Size in bytes and sign of what function `name` returns, when that is an integer.
+    pub fn integer_result(&self, name: &str) -> Option<(u64, bool)> {
+        let proto = self.types.get(self.types.function(name)?.proto)?;
+        self.types.integer(self.types.target(&proto)?)
+    }
+
+    /// Whether two functions have parameters of the same types.
+    pub fn same_parameters(&self, one: &str, other: &str) -> bool {
+        let types = |name| {
+            let function = self.types.function(name)?;
+            let params = self.types.params(function.proto);
+            Some(params.map(|param| param.ty).collect::<Vec<_>>())
+        };
+        types(one).is_some_and(|one| types(other) == Some(one))
+    }
+
     /// A bit for each parameter of function `name`, and for its result behind them, that is a pointer: or, to be safe,
     /// no plain number.
     pub fn pointers(&self, name: &str) -> u16 {

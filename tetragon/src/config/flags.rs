@@ -178,6 +178,9 @@ pub(super) struct Events {
     /// Names of environment variables to keep; all when empty
     #[arg(long, default_value = "", value_delimiter = ',', action = ArgAction::Append)]
     pub(super) filter_environment_variables: Vec<String>,
+    /// Addresses in stack traces
+    #[arg(long, default_value = "false")]
+    pub(super) expose_stack_addresses: bool,
     /// Account names of users: disabled or unix
     #[arg(long, default_value = "disabled")]
     pub(super) username_metadata: String,

@@ -41,7 +41,6 @@ const ROWS: &[Row] = &[
     ("enable-policy-filter-cgroup-map", Switch, &["false"]),
     ("enable-policy-filter-debug", Switch, &["false"]),
     ("enable-tracing-policy-crd", Switch, &["true", "false"]),
-    ("expose-stack-addresses", Switch, &["false"]),
     ("force-large-progs", Switch, &["false"]),
     ("force-small-progs", Switch, &["false"]),
     ("generate-docs", Switch, &["false"]),

@@ -94,6 +94,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         enable_ancestors: _,
         enable_process_environment_variables,
         filter_environment_variables,
+        expose_stack_addresses,
         username_metadata,
     } = events;
     let flags::Sizes {
@@ -135,6 +136,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
                 return Err(sources.error("username-metadata", format!("{other:?}: give disabled or unix")));
             }
         },
+        stack_addresses: expose_stack_addresses,
         redaction,
     };
     let flags::Server {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ebpf_abi::event::HookEvent;
-use tetragon_api::v1::KprobeArgument;
+use tetragon_api::v1::{KprobeArgument, StackTraceEntry};
 
 /// Calls that are remembered at most. As many as the kernel programs remember.
 const CALLS: usize = 8_192;
@@ -20,6 +20,17 @@ pub(super) struct Call {
     pub(super) args: Vec<KprobeArgument>,
     /// Data that was read then.
     pub(super) data: Vec<KprobeArgument>,
+    /// What was running.
+    pub(super) stacks: Stacks,
+}
+
+/// The code that was running; empty where nobody asked for it.
+#[derive(Debug, Default)]
+pub(super) struct Stacks {
+    /// Of the kernel.
+    pub(super) kernel: Vec<StackTraceEntry>,
+    /// Of the process.
+    pub(super) user: Vec<StackTraceEntry>,
 }
 
 /// All of them.
@@ -88,6 +99,7 @@ mod tests {
             head: entry(tid, ktime),
             args: vec![],
             data: vec![],
+            stacks: Stacks::default(),
         }
     }
 

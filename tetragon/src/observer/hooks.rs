@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use ebpf_abi::event::{hook_flag, op};
+use ebpf_abi::event::{hook_flag, op, stack};
 use tetragon_api::v1::{
     KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe,
     get_events_response as events,
 };
 
-use super::{calls::Call, family::Family, pipeline::Pipeline};
+use super::{
+    calls::{Call, Stacks},
+    family::Family,
+    pipeline::Pipeline,
+};
 use crate::{event::hook, record, sensor::HookInfo, sink::Sink};
 
 /// What the return of a function adds to an event.
@@ -40,7 +44,11 @@ impl Pipeline {
             return;
         }
         let (mut args, mut data) = (Vec::with_capacity(info.args.len()), vec![]);
+        let mut stacks = Stacks::default();
         for value in record.args.values() {
+            if self.stack(head.process.pid, &value, &mut stacks) {
+                continue;
+            }
             let Some(known) = info.args.get(usize::from(value.head.kind)) else {
                 continue;
             };
@@ -50,6 +58,7 @@ impl Pipeline {
             head: *head,
             args,
             data,
+            stacks,
         };
         if head.flags & hook_flag::ENTRY != 0 {
             self.calls.begin(call);
@@ -69,7 +78,11 @@ impl Pipeline {
         if head.flags & hook_flag::DISCARD != 0 {
             return;
         }
-        let mut values = record.args.values();
+        let mut stacks = std::mem::take(&mut call.stacks);
+        let mut values = record
+            .args
+            .values()
+            .filter(|value| !self.stack(head.process.pid, value, &mut stacks));
         let mut read = vec![];
         if let Some(returns) = &info.returns
             && let Some(value) = values.next()
@@ -86,6 +99,7 @@ impl Pipeline {
             let at = at.min(list.len());
             list.splice(at..at, late);
         }
+        call.stacks = stacks;
         let returned = Returned {
             value: read.pop(),
             action: hook::action(head.action),
@@ -93,10 +107,25 @@ impl Pipeline {
         self.emit_hook(call, returned, info, sink);
     }
 
+    /// Adds `value` to `stacks`, if it is one.
+    fn stack(&mut self, pid: u32, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
+        match value.head.kind {
+            stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes),
+            stack::USER => stacks.user = self.names.process(pid, value.bytes),
+            _ => return false,
+        }
+        true
+    }
+
     /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the
     /// event that made it known, so what is not known now never will be.
     fn emit_hook(&mut self, call: Call, returned: Returned, info: &HookInfo, sink: &mut dyn Sink) {
-        let Call { head, args, data } = call;
+        let Call {
+            head,
+            args,
+            data,
+            stacks,
+        } = call;
         let slot = self.cache.find(head.process);
         let parent = slot.and_then(|slot| self.cache.parent(slot));
         let process = slot.and_then(|slot| self.cache.lend(slot));
@@ -156,6 +185,8 @@ impl Pipeline {
                 action,
                 policy_name,
                 return_action: returned.action.into(),
+                kernel_stack_trace: stacks.kernel,
+                user_stack_trace: stacks.user,
                 message,
                 tags,
                 ..ProcessKprobe::default()

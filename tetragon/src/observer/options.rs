@@ -47,6 +47,8 @@ pub struct Options {
     pub environment: Option<Vec<String>>,
     /// Account names (`--username-metadata unix`).
     pub usernames: bool,
+    /// Addresses in stack traces (`--expose-stack-addresses`).
+    pub stack_addresses: bool,
     /// Hides secrets in arguments and environment variables (`--redaction-filters`).
     pub redaction: Option<Box<dyn Redact>>,
 }
@@ -77,6 +79,7 @@ impl Default for Options {
             ancestors: false,
             environment: None,
             usernames: false,
+            stack_addresses: false,
             redaction: None,
         }
     }

@@ -61,10 +61,10 @@ impl Observer {
     pub fn start(options: Options) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let raw = record_raw()?;
-        let mut attached = start::attach(&options, &counters)?;
+        let hooks = Arc::<sensor::Table>::default();
+        let mut attached = start::attach(&options, &counters, &hooks)?;
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
         let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
-        let hooks = Arc::<sensor::Table>::default();
         pipeline.hooks = sensor::Reader::new(Arc::clone(&hooks));
         let mut backlog = Vec::new();
         let Attached { ring, maps, procfs, .. } = &mut attached;

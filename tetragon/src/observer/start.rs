@@ -26,7 +26,7 @@ use crate::{
     event::{Builder, Containers},
     process::Cache,
     procfs::{Cgroup, Procfs, namespaces},
-    sensor,
+    sensor, stack,
     users::Users,
 };
 
@@ -57,7 +57,11 @@ pub(super) struct Attached {
 }
 
 /// Loads, tests and attaches the kernel programs. What is needed for that alone is gone afterwards.
-pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Attached, Error> {
+pub(super) fn attach(
+    options: &Options,
+    counters: &Arc<Counters>,
+    hooks: &Arc<sensor::Table>,
+) -> Result<Attached, Error> {
     let mut object = object::object(options.bpf_lib.as_deref())?;
     let KernelTypes { path, bytes } = kernel_types::find(options.btf.as_deref(), options.bpf_lib.as_deref())?;
     let types = Btf::parse(&bytes).map_err(|error| Error::KernelTypes {
@@ -114,6 +118,7 @@ pub(super) fn attach(options: &Options, counters: &Arc<Counters>) -> Result<Atta
         Arc::clone(&maps),
         programs,
         sent_before,
+        Arc::clone(hooks),
     ));
     Ok(Attached {
         links,
@@ -149,6 +154,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         ancestors,
         environment,
         usernames,
+        stack_addresses,
         redaction,
         ..
     } = options;
@@ -177,6 +183,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         counters,
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
+        names: stack::Names::new(root, stack_addresses),
         reconciled: 0,
     }
 }

@@ -14,6 +14,8 @@ use ebpf_abi::{
 };
 use ebpf_loader::{Maps, Program};
 
+use crate::sensor;
+
 /// Map of the counters in the kernel.
 const KERNEL_COUNTERS: &str = "tg_stats_map";
 
@@ -84,6 +86,7 @@ pub struct StatsHandle {
     programs: Vec<(u8, Program)>,
     /// What was counted in the kernel before anything was attached: the self-test.
     sent_before: [(u8, u64); 3],
+    hooks: Arc<sensor::Table>,
 }
 
 impl StatsHandle {
@@ -92,12 +95,14 @@ impl StatsHandle {
         maps: Arc<Maps>,
         programs: Vec<(u8, Program)>,
         sent_before: [(u8, u64); 3],
+        hooks: Arc<sensor::Table>,
     ) -> Self {
         Self {
             counters,
             maps,
             programs,
             sent_before,
+            hooks,
         }
     }
 
@@ -151,7 +156,8 @@ impl StatsHandle {
             no_scratch: counted(Outcome::NoScratch),
             // Where there was no room, the first spare has left to the program what the program may not have been run for.
             missed: missed(self.misses(op), counted(Outcome::Spared))
-                + counted(Outcome::Abstained).saturating_sub(counted(Outcome::MapFull)),
+                + counted(Outcome::Abstained).saturating_sub(counted(Outcome::MapFull))
+                + self.hooks.misses().of(op),
         }
     }
 

@@ -203,6 +203,7 @@ fn read(
     use ArgType as T;
     let number = |bytes, signed| Ok(Read::Number { bytes, signed });
     let user = origin.user;
+    let in_user = if user { structure::USER } else { 0 };
     let way = &mut origin.way;
     match arg_type {
         T::Int8 => number(1, true),
@@ -238,24 +239,23 @@ fn read(
         },
         T::CharBuf => {
             let len = match arg.size_index {
-                Some(size) if point.kind == PointKind::Tracepoint => field(size, point)?.source,
-                Some(size) => Source::Parameter(size as u8),
-                None if role == Role::Argument && arg.return_copy => Source::Return,
+                Some(size) if point.kind == PointKind::Tracepoint => word(field(size, point)?.source, None),
+                Some(size) => parameter(size, point, kernel),
+                None if role == Role::Argument && arg.return_copy => {
+                    // What is not known returns an `int` or has a result that fits in one.
+                    let known = kernel.integer_result(&point.name);
+                    word(Source::Return, known.or(Some((4, true))))
+                }
                 None => return Err(Reason::Kernel("char_buf needs sizeArgIndex".into())),
             };
-            Ok(Read::Bytes {
-                len: Length::Word(len),
-                user,
-            })
+            Ok(Read::Bytes { len, user })
         }
         T::CharIovec => {
             let count = arg
                 .size_index
                 .ok_or_else(|| Reason::Kernel("char_iovec needs sizeArgIndex".into()))?;
-            Ok(Read::Pieces(
-                pieces::VECTOR,
-                Length::Word(Source::Parameter(count as u8)),
-            ))
+            let what = pieces::VECTOR | if user { pieces::USER } else { 0 };
+            Ok(Read::Pieces(what, parameter(count, point, kernel)))
         }
         T::IovIter => Ok(Read::Pieces(pieces::ITERATOR, Length::Fixed(0))),
         T::Syscall64 => Ok(Read::Syscall),
@@ -268,7 +268,7 @@ fn read(
         T::Sock => Ok(Read::Structure(structure::SOCK)),
         T::Socket => Ok(Read::Structure(structure::SOCKET)),
         T::Skb => Ok(Read::Structure(structure::SKB)),
-        T::Sockaddr => Ok(Read::Structure(structure::SOCKADDR)),
+        T::Sockaddr => Ok(Read::Structure(structure::SOCKADDR | in_user)),
         T::Cred => Ok(Read::Structure(structure::CRED)),
         T::UserNamespace => Ok(Read::Structure(structure::USER_NS)),
         T::BpfAttr => Ok(Read::Structure(structure::BPF_ATTR)),
@@ -277,9 +277,27 @@ fn read(
         T::PerfEvent => Ok(Read::Structure(structure::PERF_EVENT)),
         T::Module => Ok(Read::Structure(structure::MODULE)),
         T::LoadInfo => Ok(Read::Structure(structure::LOAD_INFO)),
-        T::SockaddrUn => Ok(Read::Structure(structure::SOCKADDR_UN)),
+        T::SockaddrUn => Ok(Read::Structure(structure::SOCKADDR_UN | in_user)),
         T::Auto | T::Nop => Err(Reason::Kernel("its type is not known".into())),
     }
+}
+
+/// The number of bytes or pieces that parameter `index` says. What is above an `int` in its register is undefined.
+fn parameter(index: u32, point: &PointKey, kernel: &Running<'_>) -> Length {
+    word(
+        Source::Parameter(index as u8),
+        kernel.integer_parameter(&point.name, index),
+    )
+}
+
+/// The number of bytes that a word says, of which so many bytes with or without a sign count; all of it where that is not
+/// known.
+fn word(source: Source, integer: Option<(u64, bool)>) -> Length {
+    let (bytes, signed) = match integer {
+        Some((bytes @ (1 | 2 | 4), signed)) => (bytes as u8, signed),
+        _ => (8, true),
+    };
+    Length::Word { source, bytes, signed }
 }
 
 /// Goes on to a member of the structure that the way leads to; with `pointer`, to what the member points to.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ebpf_abi::{event::op, hook::scope};
-use ebpf_codegen::{Action, Arg, Context, Filter, Hook, Length, Read, Selector, Source, Stage};
+use ebpf_codegen::{Action, Arg, Context, Filter, Hook, Length, Limit, Post, Read, Selector, Source, Stage};
 use policy::{
     arg_type::ArgType,
     model::{self, Functions, HookKind, Policy, Target},
@@ -21,6 +21,9 @@ use super::{
     running::Running,
     table::{ArgInfo, HookInfo},
 };
+
+/// Prefix of the functions that call security hooks.
+pub(super) const SECURITY: &str = "security_";
 
 /// Where in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +61,8 @@ pub(super) enum PointKind {
     FunctionReturn(Parameters),
     /// A security hook.
     Lsm(Parameters),
+    /// The function that calls the programs of a security hook, by that hook.
+    Security(Parameters),
     /// A tracepoint, with the parameters that the kernel hands to it.
     RawTracepoint,
     /// A tracepoint, with the fields that it records.
@@ -91,9 +96,9 @@ impl PointKind {
                     pointers,
                 }
             }
-            Self::Lsm(Parameters { pointers, .. }) | Self::Modify(Parameters { pointers, .. }) => {
-                Context::Lsm { pointers }
-            }
+            Self::Lsm(Parameters { pointers, .. })
+            | Self::Security(Parameters { pointers, .. })
+            | Self::Modify(Parameters { pointers, .. }) => Context::Lsm { pointers },
             Self::RawTracepoint => Context::Words,
             Self::Tracepoint => Context::Record,
         }
@@ -107,6 +112,7 @@ impl PointKind {
             | Self::KprobeReturn
             | Self::Function(_)
             | Self::Modify(_)
+            | Self::Security(_)
             | Self::FunctionReturn(_) => op::KPROBE,
             Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
@@ -122,7 +128,7 @@ impl PointKind {
             Self::Function(_) => "fentry",
             Self::Modify(_) => "fmod_ret",
             Self::FunctionReturn(_) => "fexit",
-            Self::Lsm(_) => "lsm",
+            Self::Lsm(_) | Self::Security(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
             Self::Uprobe { .. } => "uprobe",
@@ -137,6 +143,7 @@ impl PointKind {
             Self::KprobeReturn
             | Self::FunctionReturn(_)
             | Self::Lsm(_)
+            | Self::Security(_)
             | Self::RawTracepoint
             | Self::Tracepoint
             | Self::Uprobe { .. } => None,
@@ -237,12 +244,16 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
                 .any(|arg| matches!(arg.source, model::Source::Register(_)));
             // Trampolines are cheaper, but have no registers, and can skip only the functions of security hooks.
             let kind = |name: &str| match kernel.parameters(name) {
-                Some(count @ 0..=6) if !registers && (!overrides || name.starts_with("security_")) => {
+                Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
                     let parameters = Parameters {
                         count: count as u8,
                         pointers: kernel.pointers(name),
                     };
-                    if overrides {
+                    if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
+                        // Preferred: while a program at a trampoline runs, calls of others on its CPU may pass it unseen
+                        // (`bpf_prog_enter_recur`, kernel/bpf/trampoline.c); programs of security hooks are always run.
+                        PointKind::Security(parameters)
+                    } else if overrides {
                         PointKind::Modify(parameters)
                     } else {
                         PointKind::Function(parameters)
@@ -304,6 +315,13 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
         }
         Target::Usdt { .. } => return Err(Reason::NotYet("usdts".into())),
     })
+}
+
+/// Whether programs can be attached to the security hook that function `name` calls, with the same parameters.
+fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
+    name.strip_prefix(SECURITY)
+        .is_some_and(|hook| kernel.same_parameters(name, &format!("{LSM}{hook}")))
+        && probe::lsm_enabled("bpf") == Some(true)
 }
 
 fn syscall_kind(syscall: &Syscall) -> PointKind {
@@ -449,11 +467,12 @@ fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
         };
         keep(&mut arg.source);
         if let Read::Bytes {
-            len: Length::Word(len), ..
+            len: Length::Word { source, .. },
+            ..
         }
-        | Read::Pieces(_, Length::Word(len)) = &mut arg.read
+        | Read::Pieces(_, Length::Word { source, .. }) = &mut arg.read
         {
-            keep(len);
+            keep(source);
         }
     }
     if saved.len() > ebpf_abi::hook::SAVED {
@@ -506,34 +525,35 @@ fn lower_selector(
 
 fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reason> {
     Ok(match action {
-        model::Action::Post(post) if post.kernel_stack || post.user_stack => {
-            return Err(Reason::NotYet("stack traces".into()));
+        model::Action::Post(post) if (post.kernel_stack || post.user_stack) && point.kind.op() != op::KPROBE => {
+            return Err(Reason::Kernel(
+                "only events of kprobes and fentries have stack traces".into(),
+            ));
         }
         model::Action::Post(post) if post.ima_hash => return Err(Reason::NotYet("imaHash".into())),
-        model::Action::Post(post) => match post.rate_limit {
-            None => Action::Post,
-            Some(limit) => Action::Limit {
+        model::Action::Post(post) => Action::Post(Post {
+            limit: post.rate_limit.map(|limit| Limit {
                 window: u64::try_from(limit.window.as_millis()).unwrap_or(u64::MAX),
                 scope: match limit.scope {
                     model::Scope::Thread => scope::THREAD,
                     model::Scope::Process => scope::PROCESS,
                     model::Scope::Global => scope::GLOBAL,
                 },
-            },
-        },
+            }),
+            kernel_stack: post.kernel_stack,
+            user_stack: post.user_stack,
+        }),
         model::Action::NoPost => Action::NoPost,
         model::Action::Signal(number) => Action::Signal(*number),
         model::Action::Sigkill => Action::Signal(9),
         model::Action::Override(model::Override::Return(value)) => match point.kind {
-            // A verdict of LSM is a negated errno.
-            PointKind::Lsm(_) => Action::Override((*value).clamp(-4_095, 0)),
-            // Another number would not be an error to the function's callers, and 0 lets the function run.
-            PointKind::Modify(_) if !(-4_095..0).contains(value) => {
+            // Another number would not be an error to the function's callers, and 0 would let it run.
+            PointKind::Lsm(_) | PointKind::Security(_) | PointKind::Modify(_) if !(-4_095..0).contains(value) => {
                 return Err(Reason::Kernel(format!(
-                    "Override with argError {value}: a security_ function returns -4095 to -1"
+                    "Override with argError {value}: a security hook denies with -4095 to -1"
                 )));
             }
-            PointKind::Modify(_) => Action::Override(*value),
+            PointKind::Lsm(_) | PointKind::Security(_) | PointKind::Modify(_) => Action::Override(*value),
             PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
                 return Err(Reason::Kernel(
                     "this kernel cannot override what functions return: it was built without \
@@ -541,11 +561,7 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
                         .into(),
                 ));
             }
-            // A program that overrides cannot be one that is exchanged behind a dispatcher (`bpf_prog_map_compatible`,
-            // kernel/bpf/core.c).
-            PointKind::Kprobe | PointKind::Syscall { .. } => {
-                return Err(Reason::NotYet("Override of a system call".into()));
-            }
+            PointKind::Kprobe | PointKind::Syscall { .. } => Action::Override(*value),
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),

@@ -24,6 +24,7 @@ mod error;
 mod files;
 mod filter;
 mod lower;
+mod misses;
 mod point;
 mod resident;
 mod running;

@@ -1,12 +1,16 @@
 //! A hook point: one attachment, one program.
 
+use std::sync::Arc;
+
 use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Hook, Point};
-use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, TracingAttach};
+use ebpf_codegen::{Action, Hook, Point};
+use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, Succession, TracingAttach, probe};
+
+use policy_btf::LSM;
 
 use super::{
-    Error, elf,
-    lower::{PointKey, PointKind},
+    Error, Table, elf,
+    lower::{PointKey, PointKind, SECURITY},
     running::Running,
 };
 
@@ -15,72 +19,213 @@ use super::{
 pub(super) struct Attached {
     key: PointKey,
     kind: ProgramKind,
-    /// Detaches when dropped, before what is behind it goes.
-    _link: Link,
-    dispatcher: Dispatcher,
+    means: Means,
     /// What runs now.
-    program: Program,
+    program: Watched,
+    /// What it does, where that must be known to replace it.
+    hooks: Vec<Hook>,
+    table: Arc<Table>,
+}
+
+/// How programs are exchanged.
+#[derive(Debug)]
+enum Means {
+    /// Behind a dispatcher.
+    Dispatcher {
+        /// Detaches when dropped, before what is behind it goes.
+        _link: Link,
+        dispatcher: Dispatcher,
+        /// What is attached.
+        _stub: Watched,
+    },
+    /// By attaching the next one beside: programs that override.
+    Succession {
+        _link: Link,
+        succession: Succession,
+        generation: u32,
+    },
+}
+
+/// A program whose misses are counted, also when it is gone.
+#[derive(Debug)]
+struct Watched {
+    program: Arc<Program>,
+    op: u8,
+    table: Arc<Table>,
+}
+
+impl Watched {
+    fn new(program: Arc<Program>, op: u8, table: &Arc<Table>) -> Self {
+        table.misses().watch(op, &program);
+        Self {
+            program,
+            op,
+            table: Arc::clone(table),
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.table.misses().leave(self.op, &self.program);
+    }
 }
 
 impl Attached {
     /// Loads the program for `hooks` and attaches it.
-    pub(super) fn attach(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Self, Error> {
-        let program = load(key, kind, hooks, loaded)?;
-        let dispatcher = Dispatcher::new(&key.name, kind)?;
-        // Before it is attached: the first hit finds a program.
-        dispatcher.set(&program)?;
-        let stub = dispatcher.program();
-        let link = match key.kind {
-            PointKind::Kprobe | PointKind::Syscall { .. } => stub.attach_kprobe(&key.name, 0, false)?,
-            PointKind::KprobeReturn => stub.attach_kprobe(&key.name, 0, true)?,
-            PointKind::Function(_) | PointKind::Modify(_) | PointKind::FunctionReturn(_) | PointKind::Lsm(_) => {
-                stub.attach()?
-            }
-            PointKind::RawTracepoint => stub.attach_raw_tracepoint(&key.name)?,
-            PointKind::Tracepoint => stub.attach_tracepoint(&key.group, &key.name)?,
-            PointKind::Uprobe { offset, counter, file } => {
-                // A breakpoint in the middle of an instruction is the end of whoever runs it.
-                if elf::Identity::of(&key.group) != Ok(file) {
-                    return Err(Error::Hook {
-                        policy: String::new(),
-                        hook: key.name.clone(),
-                        reason: format!(
-                            "{} is no longer the file that it was: delete the policy and add it again",
-                            key.group
-                        ),
-                    });
-                }
-                stub.attach_uprobe(&key.group, offset, counter)?
-            }
+    pub(super) fn attach(
+        key: &PointKey,
+        kind: ProgramKind,
+        hooks: Vec<Hook>,
+        loaded: &Loaded,
+        table: &Arc<Table>,
+    ) -> Result<Self, Error> {
+        let op = key.kind.op();
+        let watched = |program| Watched::new(program, op, table);
+        let (means, program) = if overrides(key, &hooks) {
+            succeed(key, kind, &hooks, loaded, Succession::new(&key.name)?, 1)?
+        } else {
+            let program = load(key, kind, &hooks, loaded, None)?;
+            let dispatcher = Dispatcher::new(&key.name, kind)?;
+            // Before it is attached: the first hit finds a program.
+            dispatcher.set(&program)?;
+            let means = Means::Dispatcher {
+                _link: link(key, dispatcher.program())?,
+                _stub: watched(Arc::clone(dispatcher.program())),
+                dispatcher,
+            };
+            (means, program)
         };
         Ok(Self {
             key: key.clone(),
             kind,
-            _link: link,
-            dispatcher,
-            program,
+            means,
+            program: watched(Arc::new(program)),
+            hooks: known(key, hooks),
+            table: Arc::clone(table),
         })
     }
 
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
-        let program = load(&self.key, self.kind, hooks, loaded)?;
-        self.dispatcher.set(&program)?;
-        self.program = program;
+        let Self { key, kind, .. } = self;
+        let program = match &mut self.means {
+            Means::Dispatcher { dispatcher, .. } if !overrides(key, &hooks) => {
+                let program = load(key, *kind, &hooks, loaded, None)?;
+                dispatcher.set(&program)?;
+                program
+            }
+            Means::Dispatcher { dispatcher, .. } => {
+                let succession = Succession::new(&key.name)?;
+                // What runs now learns to give way first.
+                let before = load(key, *kind, &self.hooks, loaded, Some((&succession, 0)))?;
+                dispatcher.set(&before)?;
+                let (means, program) = succeed(key, *kind, &hooks, loaded, succession, 1)?;
+                self.means = means;
+                program
+            }
+            Means::Succession {
+                _link: link,
+                succession,
+                generation,
+            } => {
+                let next = *generation + 1;
+                let program = load(key, *kind, &hooks, loaded, Some((succession, next)))?;
+                let before = std::mem::replace(link, self::link(key, &program)?);
+                *generation = next;
+                drop(before);
+                program
+            }
+        };
+        self.program = Watched::new(Arc::new(program), key.kind.op(), &self.table);
+        self.hooks = known(&self.key, hooks);
         Ok(())
     }
 
     /// Bytes of the program, translated and as machine code.
     pub(super) fn memory(&self) -> u64 {
-        u64::from(self.program.xlated_len()) + u64::from(self.program.jited_len())
+        let program = &self.program.program;
+        u64::from(program.xlated_len()) + u64::from(program.jited_len())
     }
 }
 
-fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) -> Result<Program, Error> {
+/// Whether one of `hooks` skips the function by overriding what it returns.
+fn overrides(key: &PointKey, hooks: &[Hook]) -> bool {
+    let is_override = |action: &Action| matches!(action, Action::Override(_));
+    let skips = |hook: &Hook| {
+        let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+        !hook.monitor && actions.any(is_override)
+    };
+    matches!(key.kind, PointKind::Kprobe | PointKind::Syscall { .. }) && hooks.iter().any(skips)
+}
+
+/// What must be known of what runs: what may have to give way to programs that override.
+fn known(key: &PointKey, hooks: Vec<Hook>) -> Vec<Hook> {
+    match key.kind {
+        PointKind::Kprobe | PointKind::Syscall { .. } if probe::override_return() => hooks,
+        _ => vec![],
+    }
+}
+
+/// Attaches the program for `hooks` as generation `generation`.
+fn succeed(
+    key: &PointKey,
+    kind: ProgramKind,
+    hooks: &[Hook],
+    loaded: &Loaded,
+    succession: Succession,
+    generation: u32,
+) -> Result<(Means, Program), Error> {
+    let program = load(key, kind, hooks, loaded, Some((&succession, generation)))?;
+    let means = Means::Succession {
+        _link: link(key, &program)?,
+        succession,
+        generation,
+    };
+    Ok((means, program))
+}
+
+/// Attaches `program`.
+fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
+    Ok(match key.kind {
+        PointKind::Kprobe | PointKind::Syscall { .. } => program.attach_kprobe(&key.name, 0, false)?,
+        PointKind::KprobeReturn => program.attach_kprobe(&key.name, 0, true)?,
+        PointKind::Function(_)
+        | PointKind::Modify(_)
+        | PointKind::FunctionReturn(_)
+        | PointKind::Lsm(_)
+        | PointKind::Security(_) => program.attach()?,
+        PointKind::RawTracepoint => program.attach_raw_tracepoint(&key.name)?,
+        PointKind::Tracepoint => program.attach_tracepoint(&key.group, &key.name)?,
+        PointKind::Uprobe { offset, counter, file } => {
+            // A breakpoint in the middle of an instruction is the end of whoever runs it.
+            if elf::Identity::of(&key.group) != Ok(file) {
+                return Err(Error::Hook {
+                    policy: String::new(),
+                    hook: key.name.clone(),
+                    reason: format!(
+                        "{} is no longer the file that it was: delete the policy and add it again",
+                        key.group
+                    ),
+                });
+            }
+            program.attach_uprobe(&key.group, offset, counter)?
+        }
+    })
+}
+
+fn load(
+    key: &PointKey,
+    kind: ProgramKind,
+    hooks: &[Hook],
+    loaded: &Loaded,
+    generation: Option<(&Succession, u32)>,
+) -> Result<Program, Error> {
     let point = Point {
         context: key.kind.context(),
         op: key.kind.op(),
-        hooks,
+        hooks: hooks.to_vec(),
+        generation: generation.map(|(_, generation)| generation),
     };
     let too_long = |error| Error::TooLong {
         hook: key.name.clone(),
@@ -92,12 +237,17 @@ fn load(key: &PointKey, kind: ProgramKind, hooks: Vec<Hook>, loaded: &Loaded) ->
             "hook_kprobe"
         }
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
-        PointKind::Lsm(_) | PointKind::Modify(_) => "hook_lsm",
+        PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::Security(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
         PointKind::Tracepoint => "hook_tracepoint",
     };
-    let claim = ebpf_codegen::claim(ebpf_loader::probe::atomic_exchange()).map_err(too_long)?;
-    let program = loaded.load_with(name, kind, &[(runtime::POLICIES, &code), (runtime::CLAIM, &claim)])?;
+    let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(too_long)?;
+    let own: Vec<_> = generation
+        .iter()
+        .map(|(succession, _)| (runtime::LATEST, succession.map()))
+        .collect();
+    let replaced = [(runtime::POLICIES, &code), (runtime::CLAIM, &claim)];
+    let program = loaded.load_with(name, kind, &replaced, &own)?;
     tracing::debug!(
         hook = key.name,
         verified = program.verified_insns(),
@@ -138,9 +288,13 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },
+        PointKind::Security(_) => ProgramKind::Lsm {
+            btf_id: btf_id(&format!("{LSM}{}", key.name.trim_start_matches(SECURITY)))?,
+            sleepable: false,
+        },
         PointKind::Lsm(_) => {
             // Programs attach all the same when the module is off, and never run.
-            if ebpf_loader::probe::lsm_enabled("bpf") != Some(true) {
+            if probe::lsm_enabled("bpf") != Some(true) {
                 return Err(Error::Hook {
                     policy: String::new(),
                     hook: key.name.clone(),
@@ -150,7 +304,7 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
                 });
             }
             ProgramKind::Lsm {
-                btf_id: btf_id(&format!("bpf_lsm_{}", key.name))?,
+                btf_id: btf_id(&format!("{LSM}{}", key.name))?,
                 sleepable: false,
             }
         }

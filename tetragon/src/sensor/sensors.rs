@@ -444,7 +444,7 @@ impl Sensors {
         } else if let Some(attached) = self.points.get_mut(point) {
             attached.exchange(hooks, workshop.loaded()?)?;
         } else {
-            let attached = Attached::attach(point, kind, hooks, workshop.loaded()?)?;
+            let attached = Attached::attach(point, kind, hooks, workshop.loaded()?, &self.table)?;
             self.points.insert(point.clone(), attached);
         }
         Ok(())

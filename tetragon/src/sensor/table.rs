@@ -13,6 +13,8 @@ use std::{
 
 use policy::arg_type::ArgType;
 
+use super::misses::Misses;
+
 /// Hooks of deleted policies that are still known, for events that were on their way.
 const DELETED: usize = 4_096;
 
@@ -57,6 +59,7 @@ type Hooks = HashMap<u32, Arc<HookInfo>>;
 pub struct Table {
     changes: AtomicU64,
     state: Mutex<State>,
+    misses: Misses,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +95,11 @@ impl Table {
                 }
             }
         });
+    }
+
+    /// How often programs of hooks were not run.
+    pub(crate) fn misses(&self) -> &Misses {
+        &self.misses
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -63,7 +63,8 @@ impl Arena {
 /// `calls CALL…`: each is a name with its arguments in one text, such as `openat -100 s:/etc/passwd 0` or, through the
 /// 32-bit ABI, `i386/lseek 3 0 0`. Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many
 /// zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between;
-/// `a:` a socket address, `127.0.0.1:80`, `[::1]:80` or `unix:PATH`. Prints the results; an error is its negated number.
+/// `p:` a null-terminated array of pointers to them; `a:` a socket address, `127.0.0.1:80`, `[::1]:80` or `unix:PATH`.
+/// Prints the results; an error is its negated number.
 pub fn calls(arguments: &[CString]) -> Result<()> {
     let mut arena = Arena::new()?;
     let mut results = vec![];
@@ -94,6 +95,13 @@ fn argument(word: &str, results: &[i64], arena: &mut Arena) -> Result<u64> {
         "s" => arena.put(rest.as_bytes(), 1),
         "b" => arena.put(&[], rest.parse()?),
         "x" => arena.put(&hexadecimal(rest)?, 0),
+        "p" => {
+            let mut pointers = vec![];
+            for text in rest.split(',').filter(|text| !text.is_empty()) {
+                pointers.extend(arena.put(text.as_bytes(), 1)?.to_ne_bytes());
+            }
+            arena.put(&pointers, size_of::<u64>())
+        }
         "v" => {
             let mut pieces = vec![];
             for piece in rest.split(',') {

@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) limited: bool,
     /// Whether there is a scratch left.
     pub(super) scratch: bool,
+    /// The generation that ran last.
+    pub(super) latest: u64,
 }
 
 impl World {
@@ -52,6 +54,12 @@ impl World {
 /// The word at an address of the kernel, by a rule that makes some unreadable.
 pub(super) fn memory(address: u64) -> Option<u64> {
     (!address.is_multiple_of(7)).then(|| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29))
+}
+
+/// The addresses of the code that is running, by a rule that finds none at times.
+pub(super) fn stack_of(world: &World, user: bool) -> Option<Vec<u8>> {
+    let words = [world.task, if user { 1 } else { 2 }];
+    (!world.task.is_multiple_of(3)).then(|| words.iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
 /// The parent of a process, by a rule that makes a few generations.
@@ -95,7 +103,13 @@ pub(super) enum Done {
     Error(u64, u64),
     Limit(u64, u64),
     Remember,
-    Keep(u64, u64, [u64; SAVED]),
+    /// Hook, key, words, and whether it is not reported.
+    Keep(u64, u64, [u64; SAVED], bool),
+    Forget(u64, u64),
+    /// The generation that has run last, if it is another one now.
+    Latest(u64),
+    /// What the code returned, if not 0.
+    Verdict(u64),
     Lost(u64),
     Send,
 }
@@ -113,6 +127,7 @@ const SCRATCH: u64 = 0x1000_0000;
 pub(super) const CONTEXT: u64 = 0x2000_0000;
 const USER_REGS: u64 = 0x3000_0000;
 const STACK: u64 = 0x4000_0000;
+const LATEST: u64 = 0x3f00_0000;
 
 struct Machine<'a> {
     world: &'a World,
@@ -121,6 +136,7 @@ struct Machine<'a> {
     user_regs: Vec<u8>,
     stack: [u8; 512],
     regs: [u64; 11],
+    latest: [u8; 8],
     done: Vec<Done>,
 }
 
@@ -147,6 +163,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         user_regs: registers(system_call),
         stack: [0xa5; 512],
         regs: [0; 11],
+        latest: world.latest.to_le_bytes(),
         done: vec![],
     };
     if let Context::SyscallRegisters { .. } = context {
@@ -157,7 +174,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
     if context == Context::Record {
         machine.context.fill(0xa5);
     }
-    if let Context::Function { .. } | Context::Record = context {
+    if let Context::Function { .. } | Context::Lsm { .. } | Context::Record = context {
         for (index, word) in world.args.iter().chain([&world.result]).enumerate() {
             machine.context[8 * index..8 * index + 8].copy_from_slice(&word.to_le_bytes());
         }
@@ -168,6 +185,14 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
     machine.go(code)?;
     if machine.word(offset::BUSY)?.iter().any(|&byte| byte != 0) {
         return Err("the scratch is not given back".to_owned());
+    }
+    let latest = u64::from_le_bytes(machine.latest);
+    if latest != world.latest {
+        machine.note(Done::Latest(latest));
+    }
+    let verdict = machine.regs[0];
+    if verdict != 0 {
+        machine.note(Done::Verdict(verdict));
     }
     Ok(machine.done)
 }
@@ -244,7 +269,12 @@ impl Machine<'_> {
         let (region, start) = match address {
             SCRATCH..CONTEXT => (&mut self.scratch, SCRATCH),
             CONTEXT..USER_REGS => (&mut self.context, CONTEXT),
-            USER_REGS..STACK => (&mut self.user_regs, USER_REGS),
+            USER_REGS..LATEST => (&mut self.user_regs, USER_REGS),
+            LATEST..STACK => {
+                let start = address.wrapping_sub(LATEST) as usize;
+                let latest = self.latest.get_mut(start..start.wrapping_add(len));
+                return latest.ok_or(format!("access of {len} bytes at {address:#x}"));
+            }
             _ => {
                 let start = address.wrapping_sub(STACK) as usize;
                 let stack = self.stack.get_mut(start..start.wrapping_add(len));
@@ -265,6 +295,7 @@ impl Machine<'_> {
             runtime::CLAIM,
             runtime::LOST,
             runtime::FACT,
+            runtime::FORGET,
             runtime::SYSCALL,
             runtime::PARENT,
             runtime::PID,
@@ -306,8 +337,9 @@ impl Machine<'_> {
                 for index in 0..SAVED {
                     self.word(offset::saved(index))?.fill(0xa5);
                 }
-                self.note(Done::Keep(r2, r3, saved))
+                self.note(Done::Keep(r2, r3, saved, r4 != 0))
             }
+            Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
             Some(runtime::RESUME) => {
                 let entered = if self.context[152..160] == (ENTERED + 8).to_le_bytes() && r3 != CONTEXT {
                     ENTERED
@@ -330,6 +362,25 @@ impl Machine<'_> {
             None if helper == 109 => {
                 self.done.push(Done::Signal(r1));
                 0
+            }
+            None if helper == 1 => {
+                if self.memory(r2, 4)? != [0; 4] {
+                    return Err("not the key of the only element".to_owned());
+                }
+                LATEST
+            }
+            None if helper == 67 => {
+                if r1 != CONTEXT || r3 != 1_016 {
+                    return Err("not the context or not the room".to_owned());
+                }
+                let Some(stack) = stack_of(self.world, r4 == 256) else {
+                    return Ok(-14_i64 as u64);
+                };
+                // The room is for the helper to spoil.
+                let room = self.memory(r2, 1_016)?;
+                room.fill(0xa5);
+                room[..stack.len()].copy_from_slice(&stack);
+                stack.len() as u64
             }
             None if helper == 14 => u64::from(self.world.pid) << 32 | 5,
             None if helper == 35 => self.world.task,

@@ -1,29 +1,34 @@
 //! The plan read literally.
 
-use ebpf_abi::hook::SAVED;
+use ebpf_abi::{event::stack, hook::SAVED};
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, NumberTest, Point, Read, Source, Stage, Subject, TextTest,
-    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, contains, memory, parent, pid_of, syscall_id},
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Point, Post, Read, Source, Stage, Subject, TextTest,
+    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, contains, memory, parent, pid_of, stack_of, syscall_id},
 };
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
+    let mut verdict = 0;
+    let generation = point.generation.map_or(world.latest, u64::from);
+    if generation < world.latest {
+        return done;
+    }
     for hook in &point.hooks {
         let kept = world.kept[hook.number as usize % 2];
         let returns = hook.stage == Stage::Return;
         if returns && kept.is_none() {
             continue;
         }
-        let mut withdrawn = returns;
+        let (mut withdrawn, mut missed) = (returns, true);
         let count = |selector: usize| {
             hook.counters
                 .map(|first| Done::Count(u64::from(first) + selector as u64))
         };
         if hook.selectors.is_empty() {
-            withdrawn = false;
+            (withdrawn, missed) = (false, false);
             done.extend(count(0));
-            report(point, hook, (0, 0, None), world, &mut done);
+            report(point, hook, (0, 0), Post::default(), world, &mut done);
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
             let mut passed = |filter: &Filter| {
@@ -36,15 +41,38 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 continue;
             }
             done.extend(count(index));
-            let (mut last, mut limit) = (0, None);
+            let skips = selector
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::Override(_)));
+            let whole;
+            let hook = if let (Stage::Entry { .. }, false) = (&hook.stage, matches!(point.context, Context::Lsm { .. }))
+                && skips
+                && !hook.monitor
+            {
+                done.push(Done::Forget(u64::from(hook.number), key(point)));
+                whole = Hook {
+                    stage: Stage::Whole,
+                    ..hook.clone()
+                };
+                &whole
+            } else {
+                hook
+            };
+            let (mut last, mut how) = (0, Post::default());
             for action in &selector.actions {
                 last = match *action {
-                    Action::Post => 0,
-                    Action::Limit { window, scope } => {
-                        limit = Some((window, u64::from(scope)));
+                    Action::Post(post) => {
+                        how = post;
                         0
                     }
                     Action::NoPost => 8,
+                    Action::Override(result) if matches!(point.context, Context::Lsm { .. }) => {
+                        if !hook.monitor && verdict == 0 {
+                            verdict = i64::from(result) as u64;
+                        }
+                        4
+                    }
                     Action::Override(result) => {
                         done.extend((!hook.monitor).then(|| Done::Override(i64::from(result) as u64)));
                         4
@@ -55,24 +83,51 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                     }
                 };
             }
+            missed = false;
             if !selector.actions.contains(&Action::NoPost) {
                 withdrawn = false;
-                report(point, hook, (index, last, limit), world, &mut done);
+                report(point, hook, (index, last), how, world, &mut done);
+            } else if let Stage::Entry { saved } = &hook.stage {
+                done.push(Done::Begin(u64::from(point.op), u64::from(hook.number), 0));
+                done.push(keep(point, hook, saved, world, true));
             }
             break;
+        }
+        if missed && let Stage::Entry { .. } = hook.stage {
+            done.push(Done::Forget(u64::from(hook.number), key(point)));
         }
         if withdrawn {
             done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
             done.push(Done::Send);
         }
     }
+    done.extend((generation != world.latest).then_some(Done::Latest(generation)));
+    done.extend((verdict != 0).then_some(Done::Verdict(verdict)));
     done
+}
+
+/// What tells the call from others.
+fn key(point: &Point) -> u64 {
+    match point.context {
+        Context::Registers | Context::SyscallRegisters { .. } => ENTERED,
+        _ => CONTEXT,
+    }
+}
+
+fn keep(point: &Point, hook: &Hook, saved: &[Source], world: &World, quiet: bool) -> Done {
+    // What is beyond was in the scratch before.
+    let mut words = [0xa5a5_a5a5_a5a5_a5a5; SAVED];
+    for (word, source) in words.iter_mut().zip(saved) {
+        *word = self::word(*source, hook, world);
+    }
+    Done::Keep(u64::from(hook.number), key(point), words, quiet)
 }
 
 fn report(
     point: &Point,
     hook: &Hook,
-    (selector, action, limit): (usize, u64, Option<(u64, u64)>),
+    (selector, action): (usize, u64),
+    post: Post,
     world: &World,
     done: &mut Vec<Done>,
 ) {
@@ -90,27 +145,27 @@ fn report(
             Err(status) => Done::Error(kind, status),
         });
     }
-    if let Some((window, scope)) = limit {
-        done.push(Done::Limit(window, scope));
+    if let Some(Limit { window, scope }) = post.limit {
+        done.push(Done::Limit(window, scope.into()));
         if world.limited {
             if hook.stage == Stage::Return {
                 done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
                 done.push(Done::Send);
+            } else if let Stage::Entry { saved } = &hook.stage {
+                done.push(keep(point, hook, saved, world, true));
             }
             return;
         }
     }
+    for (wanted, kind, user) in [
+        (post.kernel_stack, stack::KERNEL, false),
+        (post.user_stack, stack::USER, true),
+    ] {
+        let stack = stack_of(world, user).filter(|_| wanted);
+        done.extend(stack.map(|stack| Done::Text(kind.into(), stack)));
+    }
     if let Stage::Entry { saved } = &hook.stage {
-        // What is beyond was in the scratch before.
-        let mut words = [0xa5a5_a5a5_a5a5_a5a5; SAVED];
-        for (word, source) in words.iter_mut().zip(saved) {
-            *word = self::word(*source, hook, world);
-        }
-        let key = match point.context {
-            Context::Function { .. } | Context::Record => CONTEXT,
-            _ => ENTERED,
-        };
-        done.push(Done::Keep(u64::from(hook.number), key, words));
+        done.push(keep(point, hook, saved, world, false));
     }
     done.push(Done::Send);
 }
@@ -173,9 +228,12 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
             }
             | Read::Pieces(_, Length::Fixed(len)) => world.bytes(at, len.into()),
             Read::Bytes {
-                len: Length::Word(len), ..
+                len: Length::Word { source, bytes, signed },
+                ..
             }
-            | Read::Pieces(_, Length::Word(len)) => world.bytes(at, word(len, hook, world)),
+            | Read::Pieces(_, Length::Word { source, bytes, signed }) => {
+                world.bytes(at, extended(word(source, hook, world), bytes, signed))
+            }
             _ => world.string(at),
         };
         return bytes.map(Value::Bytes).ok_or(u64::from(u32::MAX));
@@ -183,21 +241,25 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
     if !arg.way.is_empty() {
         at = memory(at).ok_or(arg.way.len() as u64)?;
     }
-    let value = match (bytes, signed) {
-        (1, true) => at as u8 as i8 as u64,
-        (1, false) => u64::from(at as u8),
-        (2, true) => at as u16 as i16 as u64,
-        (2, false) => u64::from(at as u16),
-        (4, true) => at as u32 as i32 as u64,
-        (4, false) => u64::from(at as u32),
-        _ => at,
-    };
+    let value = extended(at, bytes, signed);
     let value = if arg.read == Read::Syscall {
         syscall_id(value)
     } else {
         value
     };
     Ok(Value::Number(value, signed))
+}
+
+fn extended(word: u64, bytes: u8, signed: bool) -> u64 {
+    match (bytes, signed) {
+        (1, true) => word as u8 as i8 as u64,
+        (1, false) => u64::from(word as u8),
+        (2, true) => word as u16 as i16 as u64,
+        (2, false) => u64::from(word as u16),
+        (4, true) => word as u32 as i32 as u64,
+        (4, false) => u64::from(word as u32),
+        _ => word,
+    }
 }
 
 fn bytes(subject: Subject, hook: &Hook, world: &World) -> Option<Vec<u8>> {

@@ -14,7 +14,11 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
     let task = task::current();
     let cred: u64 = field!(task, task_cred);
     match what {
-        fact::NSPID => u64::from(task::nspid(task).0),
+        // Of the process: its threads have ids of their own.
+        fact::NSPID => {
+            let leader: u64 = field!(task, task_group_leader);
+            u64::from(task::nspid(leader).0)
+        }
         fact::USER_NS_LEVEL => {
             let user_ns: u64 = field!(cred, cred_user_ns);
             let level: u32 = field!(user_ns, user_ns_level);

@@ -33,7 +33,7 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
         let bytes = (&raw const (*record).bytes).cast::<u8>();
         let event = bytes.cast::<HookEvent>();
         let what = u64::from((*event).hook) << 32 | u64::from((*event).action);
-        let mut hash = mix(mix(0, what), owner);
+        let mut hash = mix(mix(u64::from((*event).flags), what), owner);
         let count = u32::from((*event).args);
         let mut at = size_of::<HookEvent>() as u32;
         let mut index = 0;
@@ -44,10 +44,9 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
             }
             let arg = bytes.add(place as usize).cast::<HookArg>();
             let len = (&raw const (*arg).len).read_volatile();
-            hash = mix(
-                hash,
-                u64::from((&raw const (*arg).status).read_volatile() as u32) << 32 | u64::from(len),
-            );
+            let status = (&raw const (*arg).status).read_volatile() as u32;
+            let flags = (&raw const (*arg).flags).read_volatile();
+            hash = mix(mix(hash, u64::from(flags)), u64::from(status) << 32 | u64::from(len));
             let words = arg.add(1).cast::<u64>();
             let mut word = 0;
             while word < COMPARED / 8 {

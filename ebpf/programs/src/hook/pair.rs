@@ -1,9 +1,8 @@
 //! Runtime functions that make one event of the entry of a function and its return.
 //!
-//! Both are told apart from other calls by an address that only this call has on the stack of its thread, so that a
+//! Both are told apart from other calls by an address that only this call has on the kernel stack of its thread, so that a
 //! function may call itself.
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use ebpf_abi::{
     event::{HookEvent, hook_flag},
     hook::SAVED,
@@ -14,17 +13,13 @@ use crate::maps::{CALLS, Call, CallKey, RECORDS};
 
 #[inline(always)]
 fn key(hook: u32, key: u64) -> CallKey {
-    CallKey {
-        key,
-        hook,
-        tid: bpf_get_current_pid_tgid() as u32,
-    }
+    CallKey { key, hook, reserved: 0 }
 }
 
 /// Keeps what the return needs to know of the entry: see [`runtime::KEEP`](ebpf_abi::hook::runtime::KEEP).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64) -> u32 {
+pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64, quiet: u32) -> u32 {
     let (Some(scratch), Some(record)) = (scratch(claimed), RECORDS.get_ptr_mut(claimed)) else {
         return 0;
     };
@@ -33,6 +28,8 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64) -> u32 {
         let event = (&raw mut (*record).bytes).cast::<HookEvent>();
         let call = Call {
             since: (*event).header.ktime,
+            tid: (*event).tid,
+            quiet,
             saved: (*scratch).saved,
         };
         if CALLS.insert(key(hook, address), call, 0).is_err() {
@@ -41,6 +38,15 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64) -> u32 {
         (*event).flags = hook_flag::ENTRY;
     }
     1
+}
+
+/// Forgets what an earlier call kept whose return was missed: see
+/// [`runtime::FORGET`](ebpf_abi::hook::runtime::FORGET).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_forget(hook: u32, address: u64) -> u32 {
+    let _ = CALLS.remove(key(hook, address));
+    0
 }
 
 /// Takes back what was kept: see [`runtime::RESUME`](ebpf_abi::hook::runtime::RESUME).
@@ -55,6 +61,8 @@ pub extern "C" fn hook_resume(claimed: u32, hook: u32, address: u64) -> u64 {
     let since = unsafe {
         let since = (*call).since;
         (*scratch).since = since;
+        (*scratch).tid = (*call).tid;
+        (*scratch).quiet = (*call).quiet;
         let mut index = 0;
         while index < SAVED {
             let word = (&raw const (*call).saved).cast::<u64>().add(index).read_volatile();

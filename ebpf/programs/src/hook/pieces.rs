@@ -6,40 +6,41 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use ebpf_abi::hook::{SLOT_LEN, Slot, pieces};
 
 use super::read::is_user;
-use crate::{
-    globals::offset,
-    read::{Plain, read_optional},
-    task,
-};
+use crate::{globals::offset, read::read_optional, task};
 
-/// Pieces that are read at most.
-const MAX_PIECES: u32 = 16;
+/// Pieces that a call has at most (`UIO_MAXIOV`, include/uapi/linux/uio.h).
+const MAX_PIECES: u32 = 1_024;
 
 /// Bytes that a slot takes.
 const LIMIT: u32 = SLOT_LEN as u32 - 1;
 
-/// Where the pieces are, and what has been read of them. In the slot, where the verifier does not follow it.
-struct Cursor {
-    slot: *mut Slot,
+/// What became of a piece.
+mod piece {
+    /// It could not be read.
+    pub(super) const UNREADABLE: u32 = 0;
+    /// There may be more.
+    pub(super) const READ: u32 = 1;
+    /// It was the last one.
+    pub(super) const LAST: u32 = 2;
 }
 
-impl Cursor {
-    /// Adds `len` bytes at `address`. False when they cannot be read.
-    #[inline(always)]
-    unsafe fn add(&self, address: u64, len: u64) -> bool {
-        // SAFETY: a slot of this CPU. It begins before `LIMIT`, and what is read is less than `SLOT_LEN`: there is as much
-        // room behind the last slot.
-        unsafe {
-            let at = (&raw const (*self.slot).len).read_volatile() & LIMIT;
-            let room = LIMIT.wrapping_sub(at);
-            (&raw mut (*self.slot).mode).write_volatile(if len < u64::from(room) { len as u32 } else { room });
-            let taken = (&raw const (*self.slot).mode).read_volatile() & LIMIT;
-            let to = (&raw mut (*self.slot).bytes)
-                .cast::<u8>()
-                .add(at as usize)
-                .cast::<c_void>();
+/// Adds what is at `address`, `len` bytes, in user space if `user` is not 0. What there is no room for counts all the
+/// same.
+///
+/// What has been read so far is in the slot, where the verifier does not follow it.
+#[inline(always)]
+unsafe fn add(slot: *mut Slot, address: u64, len: u64, user: bool) -> bool {
+    // SAFETY: a slot of this CPU. It begins before `LIMIT`, and what is read is less than `SLOT_LEN`: there is as much
+    // room behind the last slot.
+    unsafe {
+        let at = (&raw const (*slot).len).read_volatile() & LIMIT;
+        let room = LIMIT.wrapping_sub(at);
+        (&raw mut (*slot).mode).write_volatile(if len < u64::from(room) { len as u32 } else { room });
+        let taken = (&raw const (*slot).mode).read_volatile() & LIMIT;
+        if taken != 0 {
+            let to = (&raw mut (*slot).bytes).cast::<u8>().add(at as usize).cast::<c_void>();
             let from = address as *const c_void;
-            let result = if is_user(address) {
+            let result = if user || is_user(address) {
                 bpf_probe_read_user(to, taken, from)
             } else {
                 bpf_probe_read_kernel(to, taken, from)
@@ -47,34 +48,65 @@ impl Cursor {
             if result != 0 {
                 return false;
             }
-            (&raw mut (*self.slot).len).write_volatile(at.wrapping_add(taken));
-            let whole = (&raw const (*self.slot).whole).read_volatile();
-            (&raw mut (*self.slot).whole).write_volatile(whole.wrapping_add(len as u32));
-            true
+            (&raw mut (*slot).len).write_volatile(at.wrapping_add(taken));
         }
+        let whole = u64::from((&raw const (*slot).whole).read_volatile()).wrapping_add(len);
+        let over = whole > u64::from(u32::MAX) || len > u64::from(u32::MAX);
+        (&raw mut (*slot).whole).write_volatile(if over { u32::MAX } else { whole as u32 });
     }
+    true
+}
 
-    /// The event says how long it is when that is more than it carries.
-    #[inline(always)]
-    unsafe fn finish(&self) {
-        // SAFETY: as above.
-        unsafe {
-            if (&raw const (*self.slot).whole).read_volatile() == (&raw const (*self.slot).len).read_volatile() {
-                (*self.slot).whole = 0;
-            }
-            (*self.slot).mode = 0;
+/// Adds what the `struct iovec` at `place` describes, but for its first `skipped` bytes, up to the number of bytes that are
+/// left according to the scratch. `user`: it is in user space, and so is what it describes. Returns one of [`piece`].
+///
+/// A function of its own, which the verifier checks once, not as often as there may be pieces.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_piece(claimed: u32, slot: u32, place: u64, skipped: u64, user: u32) -> u32 {
+    let (Some(slot), Some(scratch)) = (super::slot(claimed, slot), super::scratch(claimed)) else {
+        return piece::UNREADABLE;
+    };
+    // SAFETY: a scratch and a slot of this CPU.
+    unsafe {
+        let left = (&raw const (*scratch).cell).read_volatile();
+        let described: [u64; 2] = if user != 0 {
+            super::structure::user_read(place, 0)
+        } else {
+            crate::read::read(place, 0)
+        };
+        let mut len = described[1].wrapping_sub(skipped);
+        if len > left {
+            len = left;
         }
+        if !add(slot, described[0].wrapping_add(skipped), len, user != 0) {
+            return piece::UNREADABLE;
+        }
+        let left = left.wrapping_sub(len);
+        (&raw mut (*scratch).cell).write_volatile(left);
+        if left == 0 { piece::LAST } else { piece::READ }
+    }
+}
+
+/// The event says how long it is when that is more than it carries.
+#[inline(always)]
+unsafe fn finish(slot: *mut Slot) {
+    // SAFETY: the caller's slot.
+    unsafe {
+        if (&raw const (*slot).whole).read_volatile() == (&raw const (*slot).len).read_volatile() {
+            (*slot).whole = 0;
+        }
+        (*slot).mode = 0;
     }
 }
 
 /// Pieces of memory: see [`runtime::PIECES`](ebpf_abi::hook::runtime::PIECES).
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_pieces(claimed: u32, slot: u32, what: u32, address: u64, count: u64) -> u32 {
-    let Some(slot) = super::slot(claimed, slot) else {
+pub extern "C" fn hook_pieces(claimed: u32, number: u32, what: u32, address: u64, count: u64) -> u32 {
+    let (Some(slot), Some(scratch)) = (super::slot(claimed, number), super::scratch(claimed)) else {
         return 0;
     };
-    let cursor = Cursor { slot };
     // SAFETY: a slot of this CPU.
     unsafe {
         (&raw mut (*slot).len).write_volatile(0);
@@ -82,7 +114,11 @@ pub extern "C" fn hook_pieces(claimed: u32, slot: u32, what: u32, address: u64, 
         (*slot).flags = 0;
     }
     let (mut vector, mut count, mut skipped, mut left) = (address, count, 0, u64::MAX);
-    if what == pieces::ITERATOR {
+    // Whoever wrote the vector chose the addresses in it.
+    let mut user = u32::from(what & pieces::USER != 0 || is_user(address));
+    if what & !pieces::USER == pieces::ITERATOR {
+        // The kernel has checked what it goes over.
+        user = 0;
         let start: u64 = read_optional!(address, iov_iter_iov);
         left = read_optional!(address, iov_iter_count);
         skipped = read_optional!(address, iov_iter_offset);
@@ -90,8 +126,8 @@ pub extern "C" fn hook_pieces(claimed: u32, slot: u32, what: u32, address: u64, 
             Shape::Buffer => {
                 // SAFETY: as above.
                 unsafe {
-                    let read = cursor.add(start.wrapping_add(skipped), left);
-                    cursor.finish();
+                    let read = add(slot, start.wrapping_add(skipped), left, false);
+                    finish(slot);
                     return u32::from(read);
                 }
             }
@@ -102,32 +138,37 @@ pub extern "C" fn hook_pieces(claimed: u32, slot: u32, what: u32, address: u64, 
             Shape::Other => return 0,
         }
     }
-    if (count as i64) < 0 {
+    if count > u64::from(MAX_PIECES) {
+        // No call has as many.
         return 0;
     }
+    if count == 0 || left == 0 {
+        return 1;
+    }
+    // SAFETY: a scratch of this CPU.
+    unsafe { (&raw mut (*scratch).cell).write_volatile(left) };
     let mut index = 0;
-    let mut all = 1;
     while index < MAX_PIECES {
-        if u64::from(index) >= count || left == 0 {
+        let place = vector.wrapping_add(u64::from(index) * 16);
+        let read = hook_piece(claimed, number, place, skipped, user);
+        if read == piece::UNREADABLE {
+            if index == 0 {
+                return 0;
+            }
+            // The kernel takes the pieces before it all the same; the event says that it is not all.
+            // SAFETY: as above.
+            unsafe { (&raw mut (*slot).whole).write_volatile(u32::MAX) };
             break;
         }
-        let piece: [u64; 2] = either(vector.wrapping_add(u64::from(index) * 16));
-        let mut len = piece[1].wrapping_sub(skipped);
-        if len > left {
-            len = left;
-        }
-        // SAFETY: as above.
-        if !unsafe { cursor.add(piece[0].wrapping_add(skipped), len) } {
-            all = 0;
-            break;
-        }
-        left = left.wrapping_sub(len);
         skipped = 0;
         index += 1;
+        if read == piece::LAST || u64::from(index) >= count {
+            break;
+        }
     }
     // SAFETY: as above.
-    unsafe { cursor.finish() };
-    all
+    unsafe { finish(slot) };
+    1
 }
 
 enum Shape {
@@ -159,16 +200,6 @@ fn shape(iterator: u64) -> Shape {
         Shape::Vector
     } else {
         Shape::Other
-    }
-}
-
-/// A value of user space or of the kernel, as the address says.
-#[inline(always)]
-fn either<T: Plain>(address: u64) -> T {
-    if is_user(address) {
-        super::structure::user_read(address, 0)
-    } else {
-        crate::read::read(address, 0)
     }
 }
 

@@ -48,9 +48,8 @@ pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32
             && let Some(scratch) = super::scratch(claimed)
         {
             (*event).since = (*scratch).since;
+            (*event).tid = (*scratch).tid;
         }
-        (*event).kernel_stack = -1;
-        (*event).user_stack = -1;
         (*record).end = size_of::<HookEvent>() as u32;
     }
     1
@@ -140,7 +139,7 @@ unsafe fn head(arg: *mut HookArg, kind: u32, status: i32, len: u32) {
     }
 }
 
-/// Sends the record: see [`runtime::SEND`](ebpf_abi::hook::runtime::SEND).
+/// Sends the record, unless it is the return of a call whose entry was not reported: see [`runtime::SEND`](ebpf_abi::hook::runtime::SEND).
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn hook_send(claimed: u32) -> u32 {
@@ -150,6 +149,12 @@ pub extern "C" fn hook_send(claimed: u32) -> u32 {
     // SAFETY: a record of this CPU; the length is checked against its room.
     unsafe {
         let event = (&raw mut (*record).bytes).cast::<HookEvent>();
+        if (*event).flags & hook_flag::RETURN != 0
+            && let Some(scratch) = super::scratch(claimed)
+            && (*scratch).quiet != 0
+        {
+            return 0;
+        }
         let size = (&raw const (*record).end).read_volatile();
         if size > LAST_ARG + SLOT_LEN as u32 {
             return 0;

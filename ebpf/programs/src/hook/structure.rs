@@ -6,6 +6,7 @@ use ebpf_abi::{
     map::{Capabilities, Credentials},
 };
 
+use super::read::is_user;
 use crate::{
     globals::offset,
     read::{Plain, field, read, read_optional},
@@ -27,6 +28,8 @@ pub extern "C" fn hook_structure(claimed: u32, slot: u32, kind: u32, address: u6
     let Some(slot) = super::slot(claimed, slot) else {
         return 0;
     };
+    let user = kind & structure::USER != 0;
+    let kind = kind & !structure::USER;
     if address == 0 {
         return 0;
     }
@@ -47,7 +50,7 @@ pub extern "C" fn hook_structure(claimed: u32, slot: u32, kind: u32, address: u6
         }
         let bytes = (&raw mut (*slot).bytes).cast::<u8>();
         if kind >= structure::USER_NS {
-            let len = other(kind, address, slot, bytes);
+            let len = other(kind, address, user, slot, bytes);
             (*slot).len = len;
             return u32::from(len != MISSING);
         }
@@ -56,7 +59,7 @@ pub extern "C" fn hook_structure(claimed: u32, slot: u32, kind: u32, address: u6
             structure::SOCK => sock(address, flow),
             structure::SOCKET => sock(field!(address, socket_sk), flow),
             structure::SKB => packet(address, flow),
-            structure::SOCKADDR => return u32::from(socket_address(address, flow)),
+            structure::SOCKADDR => return u32::from(socket_address(address, user || is_user(address), flow)),
             _ => return 0,
         }
     }
@@ -79,7 +82,7 @@ mod uapi {
 
 /// Everything that is no flow and no credentials; returns its length.
 #[inline(always)]
-unsafe fn other(kind: u32, address: u64, slot: *mut Slot, bytes: *mut u8) -> u32 {
+unsafe fn other(kind: u32, address: u64, user: bool, slot: *mut Slot, bytes: *mut u8) -> u32 {
     // SAFETY: the caller's slot.
     unsafe {
         match kind {
@@ -152,7 +155,7 @@ unsafe fn other(kind: u32, address: u64, slot: *mut Slot, bytes: *mut u8) -> u32
                 bpf_probe_read_kernel_str(to_name.cast(), 64, name as *const core::ffi::c_void);
                 size_of::<Module>() as u32
             }
-            structure::SOCKADDR_UN => unix_address(address, slot, bytes),
+            structure::SOCKADDR_UN => unix_address(address, user || is_user(address), slot, bytes),
             _ => MISSING,
         }
     }
@@ -176,10 +179,9 @@ unsafe fn object(bytes: *mut u8, words: [u32; 4], name: [u64; 2]) -> u32 {
 const UNIX_PATH_MAX: u32 = 108;
 
 #[inline(always)]
-unsafe fn unix_address(address: u64, slot: *mut Slot, bytes: *mut u8) -> u32 {
+unsafe fn unix_address(address: u64, user: bool, slot: *mut Slot, bytes: *mut u8) -> u32 {
     // SAFETY: the caller's.
     unsafe {
-        let user = address as i64 >= 0;
         let family: u16 = if user { user_read(address, 0) } else { read(address, 0) };
         let first: u8 = if user { user_read(address, 2) } else { read(address, 2) };
         (*slot).flags = u32::from(family);
@@ -333,14 +335,10 @@ unsafe fn packet(skb: u64, flow: *mut Flow) {
 
 /// An address that a system call was given, or the kernel's copy of one.
 #[inline(always)]
-unsafe fn socket_address(address: u64, flow: *mut Flow) -> bool {
+unsafe fn socket_address(address: u64, user: bool, flow: *mut Flow) -> bool {
     // SAFETY: the caller's flow.
     unsafe {
-        let mut family: u16 = read(address, 0);
-        let user = family == 0;
-        if user {
-            family = user_read(address, 0);
-        }
+        let family: u16 = if user { user_read(address, 0) } else { read(address, 0) };
         let port: u16 = if user { user_read(address, 2) } else { read(address, 2) };
         (*flow).family = family;
         if family == AF_INET {

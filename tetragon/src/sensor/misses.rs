@@ -1,0 +1,49 @@
+//! How often programs of hook points were not run.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ebpf_loader::Program;
+
+/// The programs at hook points, and what those missed that are gone. By the type of their records.
+#[derive(Debug, Default)]
+pub(crate) struct Misses(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    there: Vec<(u8, Arc<Program>)>,
+    gone: BTreeMap<u8, u64>,
+}
+
+impl Misses {
+    /// Counts `program` from now on.
+    pub(super) fn watch(&self, op: u8, program: &Arc<Program>) {
+        self.change(|state| state.there.push((op, Arc::clone(program))));
+    }
+
+    /// Lets go of `program`, which is about to be detached.
+    pub(super) fn leave(&self, op: u8, program: &Arc<Program>) {
+        self.change(|state| {
+            let at = state.there.iter().position(|(_, known)| Arc::ptr_eq(known, program));
+            if let Some(at) = at {
+                state.there.swap_remove(at);
+                *state.gone.entry(op).or_default() += program.missed();
+            }
+        });
+    }
+
+    /// How often programs that send records of type `op` were not run.
+    pub(crate) fn of(&self, op: u8) -> u64 {
+        self.change(|state| {
+            let there = state.there.iter().filter(|(of, _)| *of == op);
+            let there: u64 = there.map(|(_, program)| program.missed()).sum();
+            there + state.gone.get(&op).copied().unwrap_or(0)
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,95 @@
+//! Stack traces: addresses of code, with the names of the functions that they are in.
+//!
+//! Promises: whatever is in the files of a process, they are read with bounds on time and memory, and never mapped: a file
+//! that is cut while it is mapped kills whoever reads it.
+//!
+//! Leaves out: inlined functions and lines of source, which are not in symbol tables.
+
+mod kernel;
+mod process;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tetragon_api::v1::StackTraceEntry;
+
+/// The kernel's functions change, with modules and programs: how long they are taken for what they were.
+const KERNEL_KNOWN: Duration = Duration::from_secs(60);
+
+/// What code is called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    procfs: PathBuf,
+    /// Whether addresses are shown, which tell where the kernel is.
+    expose: bool,
+    kernel: Option<(kernel::Functions, Instant)>,
+    files: process::Files,
+}
+
+impl Names {
+    /// Nothing is known yet. With `expose`, addresses are shown.
+    pub(crate) fn new(procfs: PathBuf, expose: bool) -> Self {
+        Self {
+            procfs,
+            expose,
+            kernel: None,
+            files: process::Files::default(),
+        }
+    }
+
+    /// The code of the kernel at `addresses`, 8 bytes each.
+    pub(crate) fn kernel(&mut self, addresses: &[u8]) -> Vec<StackTraceEntry> {
+        if self
+            .kernel
+            .as_ref()
+            .is_none_or(|(_, since)| since.elapsed() > KERNEL_KNOWN)
+        {
+            let functions = kernel::Functions::read(&self.procfs.join("kallsyms"));
+            self.kernel = Some((functions, Instant::now()));
+        }
+        let functions = self.kernel.as_ref().map(|(functions, _)| functions);
+        let entry = |address| {
+            let (symbol, offset) = functions
+                .and_then(|functions| functions.find(address))
+                .unwrap_or_default();
+            StackTraceEntry {
+                address: if self.expose { address } else { 0 },
+                offset,
+                symbol: symbol.to_owned(),
+                module: String::new(),
+            }
+        };
+        words(addresses).map(entry).collect()
+    }
+
+    /// The code at `addresses` of process `pid`; without names when it is gone.
+    pub(crate) fn process(&mut self, pid: u32, addresses: &[u8]) -> Vec<StackTraceEntry> {
+        let folder = self.procfs.join(pid.to_string());
+        let mappings = process::Mapping::read(&folder);
+        let mut entries = vec![];
+        for address in words(addresses) {
+            let mut entry = StackTraceEntry {
+                address: if self.expose { address } else { 0 },
+                ..StackTraceEntry::default()
+            };
+            if let Some(mapping) = mappings.iter().find(|mapping| mapping.range.contains(&address)) {
+                entry.offset = (address - mapping.range.start).wrapping_add(mapping.offset);
+                entry.module.clone_from(&mapping.path);
+                if let Some(code) = self.files.code(&folder, mapping)
+                    && let Some(name) = code.find(entry.offset)
+                {
+                    name.clone_into(&mut entry.symbol);
+                }
+            }
+            entries.push(entry);
+        }
+        entries
+    }
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let words = bytes.chunks_exact(8).filter_map(|word| word.try_into().ok());
+    words.map(u64::from_le_bytes).take_while(|&address| address != 0)
+}

@@ -1,0 +1,224 @@
+//! The functions of processes.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::Read as _,
+    ops::Range,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use object::{
+    Endianness,
+    elf::{FileHeader64, PT_LOAD, STT_FUNC},
+    read::{
+        ReadCache, ReadRef,
+        elf::{FileHeader as _, ProgramHeader as _, Sym as _},
+    },
+};
+
+/// Bytes of the list of a process's mappings that are read.
+const MAPS_LEN: u64 = 4 << 20;
+
+/// Files whose functions are remembered.
+const FILES: usize = 16;
+
+/// Functions of a file that are taken, and bytes of their names, at most.
+const FUNCTIONS: usize = 200_000;
+const NAMES_LEN: usize = 16 << 20;
+
+/// Longest name.
+const NAME_LEN: usize = 1_024;
+
+/// Part of a file in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    /// Addresses.
+    pub(super) range: Range<u64>,
+    /// Offset in the file of the first.
+    pub(super) offset: u64,
+    /// Path of the file, or a name in brackets.
+    pub(super) path: String,
+}
+
+impl Mapping {
+    /// Those of the process that `folder` in procfs is about which can be executed and have a name.
+    pub(super) fn read(folder: &Path) -> Vec<Self> {
+        let mut text = vec![];
+        let file = File::open(folder.join("maps"));
+        if file
+            .and_then(|file| file.take(MAPS_LEN).read_to_end(&mut text))
+            .is_err()
+        {
+            return vec![];
+        }
+        String::from_utf8_lossy(&text).lines().filter_map(Self::parse).collect()
+    }
+
+    /// A line of `/proc/PID/maps` (proc_pid_maps(5)).
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.splitn(6, ' ');
+        let (start, end) = words.next()?.split_once('-')?;
+        let access = words.next()?;
+        let offset = words.next()?;
+        let path = words.nth(2)?.trim_start();
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        (access.contains('x') && !path.is_empty()).then_some(())?;
+        Some(Self {
+            range: number(start)?..number(end)?,
+            offset: number(offset)?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where procfs has the file itself, whatever has become of its path.
+    fn file(&self, folder: &Path) -> PathBuf {
+        let Range { start, end } = self.range;
+        folder.join(format!("map_files/{start:x}-{end:x}"))
+    }
+}
+
+/// Device, inode, length and last change of a file.
+type Identity = (u64, u64, u64, i64, i64);
+
+/// Files whose functions are known, those that were asked for last at the front.
+#[derive(Debug, Default)]
+pub(super) struct Files(VecDeque<(Identity, Code)>);
+
+impl Files {
+    /// The functions of the file of `mapping`.
+    pub(super) fn code(&mut self, folder: &Path, mapping: &Mapping) -> Option<&Code> {
+        let path = mapping.file(folder);
+        // Before it is opened: opening a device may do something.
+        let data = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let identity = (data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec());
+        let known = self.0.iter().position(|(known, _)| *known == identity);
+        let entry = match known {
+            Some(at) => self.0.remove(at)?,
+            None => {
+                // Only what is looked at is read.
+                let cache = ReadCache::new(File::open(&path).ok()?);
+                (identity, Code::parse(&cache).unwrap_or_default())
+            }
+        };
+        self.0.push_front(entry);
+        self.0.truncate(FILES);
+        self.0.front().map(|(_, code)| code)
+    }
+}
+
+/// The functions of a file.
+#[derive(Debug, Default)]
+pub(super) struct Code {
+    /// Of what is mapped: offset in the file, length there, address.
+    segments: Vec<(u64, u64, u64)>,
+    /// Address, size, and where in `names` the name is.
+    functions: Vec<(u64, u64, Range<u32>)>,
+    names: String,
+}
+
+impl Code {
+    fn parse<'a, R: ReadRef<'a>>(data: R) -> Result<Self, object::Error> {
+        let header = FileHeader64::<Endianness>::parse(data)?;
+        let endian = header.endian()?;
+        let mut code = Self::default();
+        for segment in header.program_headers(endian, data)? {
+            if segment.p_type(endian) == PT_LOAD {
+                let (offset, len) = (segment.p_offset(endian), segment.p_filesz(endian));
+                code.segments.push((offset, len, segment.p_vaddr(endian)));
+            }
+        }
+        let sections = header.sections(endian, data)?;
+        for kind in [object::elf::SHT_SYMTAB, object::elf::SHT_DYNSYM] {
+            let Ok(symbols) = sections.symbols(endian, data, kind) else {
+                continue;
+            };
+            for symbol in symbols.iter() {
+                if symbol.st_type() != STT_FUNC || symbol.is_undefined(endian) {
+                    continue;
+                }
+                let name = symbol.name(endian, symbols.strings()).ok();
+                let name = name.and_then(|name| std::str::from_utf8(name).ok());
+                let Some(name) = name.filter(|name| name.len() <= NAME_LEN) else {
+                    continue;
+                };
+                if code.functions.len() == FUNCTIONS || code.names.len() + name.len() > NAMES_LEN {
+                    break;
+                }
+                let at = code.names.len() as u32;
+                code.names.push_str(name);
+                let place = at..code.names.len() as u32;
+                code.functions
+                    .push((symbol.st_value(endian), symbol.st_size(endian), place));
+            }
+        }
+        // Of several names of one address, the first counts.
+        code.functions.sort_by_key(|&(address, ..)| address);
+        code.functions.dedup_by_key(|&mut (address, ..)| address);
+        Ok(code)
+    }
+
+    /// The function that is at `offset` in the file.
+    pub(super) fn find(&self, offset: u64) -> Option<&str> {
+        let address = self.segments.iter().find_map(|&(start, len, address)| {
+            let within = offset.checked_sub(start).filter(|within| *within < len)?;
+            address.checked_add(within)
+        })?;
+        let behind = self.functions.partition_point(|&(start, ..)| start <= address);
+        let (start, size, place) = self.functions.get(behind.checked_sub(1)?)?;
+        // Those written by hand may have no size.
+        let within = *size == 0 || address - start < *size;
+        within.then(|| self.names.get(place.start as usize..place.end as usize))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_of_code() {
+        let line = "7f00a000-7f00c000 r-xp 00002000 08:01 1234                      /lib/x y.so";
+        let mapping = Mapping::parse(line).unwrap();
+        assert_eq!(mapping.range, 0x7f00_a000..0x7f00_c000);
+        assert_eq!((mapping.offset, mapping.path.as_str()), (0x2000, "/lib/x y.so"));
+        for no_code in [
+            "7f00a000-7f00c000 rw-p 00002000 08:01 1234                      /lib/x.so",
+            "7f00a000-7f00c000 r-xp 00000000 00:00 0 ",
+            "nonsense",
+        ] {
+            assert_eq!(Mapping::parse(no_code), None, "{no_code}");
+        }
+    }
+
+    #[inline(never)]
+    fn a_function_that_is_looked_for() -> usize {
+        std::hint::black_box(42)
+    }
+
+    #[test]
+    fn a_function_of_this_very_test_has_its_name() {
+        assert_eq!(a_function_that_is_looked_for(), 42);
+        let folder = Path::new("/proc/self");
+        let mappings = Mapping::read(folder);
+        let address = a_function_that_is_looked_for as *const () as u64 + 1;
+        let mapping = mappings
+            .iter()
+            .find(|mapping| mapping.range.contains(&address))
+            .unwrap();
+        let executable = std::env::current_exe().unwrap();
+        assert_eq!(mapping.path, executable.display().to_string());
+        // `map_files` is for root alone.
+        let cache = ReadCache::new(File::open(executable).unwrap());
+        let code = Code::parse(&cache).unwrap();
+        let name = code.find(address - mapping.range.start + mapping.offset).unwrap();
+        assert!(name.contains("a_function_that_is_looked_for"), "{name}");
+        assert_eq!(code.find(u64::MAX), None);
+    }
+
+    #[test]
+    fn what_is_no_program_has_no_functions() {
+        assert!(Code::parse(&b"#!/bin/sh\n"[..]).is_err());
+    }
+}
