@@ -119,6 +119,7 @@ fn run(config: Config) -> anyhow::Result<()> {
     let source = sensor::Source {
         bpf_lib: observer.bpf_lib.clone(),
         btf: observer.btf.clone(),
+        procfs: observer.procfs.clone(),
     };
     let export = export.map(Exporter::open).transpose()?;
     let exported = export.as_ref().map(Exporter::counters);

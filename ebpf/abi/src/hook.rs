@@ -239,6 +239,10 @@ pub mod runtime {
     /// `(task, namespaced) -> pid`: the id of a process, or that in its own pid namespace, 0 in the initial one.
     pub const PID: &str = "hook_pid";
 
+    /// `(bits) -> 0`: notes that the executable of the current process fits these conditions: see
+    /// [`Images`](crate::map::Images).
+    pub const MARK: &str = "hook_mark";
+
     /// `(scratch, milliseconds, scope) -> limited`: whether a record like this one was let through less than so long ago.
     pub const LIMITED: &str = "hook_limited";
 
@@ -291,6 +295,10 @@ pub mod fact {
     pub const CAP_PERMITTED_CHANGED: u32 = 36;
     /// Remembers the capabilities of now. The value is 0.
     pub const REMEMBER_CAPABILITIES: u32 = 37;
+    /// The words of [`Images`](crate::map::Images).
+    pub const FOLLOWED: u32 = 38;
+    pub const PARENT: u32 = 39;
+    pub const PARENT_FOLLOWED: u32 = 40;
     /// Inode number of the namespace at this plus its position in [`Namespaces`](crate::map::Namespaces).
     pub const NAMESPACE: u32 = 8;
 }

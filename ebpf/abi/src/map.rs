@@ -62,11 +62,32 @@ pub struct ProcessEntry {
     pub ns: Namespaces,
     /// Capabilities at exec or clone.
     pub caps: Capabilities,
+    /// Which executables it and those before it are and were.
+    pub images: Images,
     /// Low half of the task's count of executions; 0 in entries seeded from `/proc`, which differs from that of any
     /// execution to come.
     pub exec_id: u32,
     /// Always 0.
     pub reserved: u32,
+}
+
+/// What policies want to know of executables beyond that of the moment: a bit for each condition on paths, which whoever
+/// loads policies hands out.
+///
+/// The policy code of an execution sets the bits of `image` and `followed` whose conditions the new executable fits. The
+/// base programs see to the rest: at a clone the child takes over what its creator has, and the creator's become those of
+/// its parent; at an execution that follows no clone, those of the image before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Images {
+    /// Conditions that the executable fits.
+    pub image: u64,
+    /// Those that it or one of its predecessors or ancestors fitted.
+    pub followed: u64,
+    /// `image` of the parent, or of the image before.
+    pub parent: u64,
+    /// `followed` likewise.
+    pub parent_followed: u64,
 }
 
 /// Bits of [`ProcessEntry::flags`].

@@ -239,6 +239,12 @@ fn compile_actions(
                 silent = true;
                 action_number::NO_POST
             }
+            Action::Mark(bits) => {
+                silent = true;
+                asm.set(Reg::R1, bits);
+                asm.call(runtime::MARK);
+                action_number::NO_POST
+            }
             Action::Override(_) if hook.monitor => action_number::OVERRIDE,
             Action::Override(result) if verdict => {
                 let decided = asm.label();

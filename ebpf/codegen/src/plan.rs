@@ -299,6 +299,9 @@ pub enum Action {
     Post(Post),
     /// Do not report.
     NoPost,
+    /// Do not report; note that the executable of the current process, which begins with this execution, fits these
+    /// conditions: see [`Images`](ebpf_abi::map::Images).
+    Mark(u64),
     /// Send a signal to the current process.
     Signal(u8),
     /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which

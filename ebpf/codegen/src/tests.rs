@@ -330,6 +330,7 @@ fn selector() -> impl Strategy<Value = Selector> {
             })
         }),
         Just(Action::NoPost),
+        any::<u64>().prop_map(Action::Mark),
         (1_u8..32).prop_map(Action::Signal),
         (-4095_i32..0).prop_map(Action::Override),
     ];

@@ -126,11 +126,18 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
             copy_key(&raw const (*known).key, &raw mut (*event).previous);
             copy_key(&raw const (*known).parent, &raw mut (*entry).parent);
             parent_flags = (*known).flags;
+            task::copy_images(&raw const (*known).images, &raw mut (*entry).images);
             if parent_flags & entry_flag::CLONE != 0 {
                 (*scratch).flags |= exec_flag::CLONE;
+            } else {
+                // The image before takes the place of the parent.
+                (*entry).images.parent = (*entry).images.image;
+                (*entry).images.parent_followed = (*entry).images.followed;
             }
+            (*entry).images.image = 0;
         } else {
             set_key(0, 0, &raw mut (*event).previous);
+            task::no_images(&raw mut (*entry).images);
             match task::identity(field!(task, task_real_parent), &raw mut (*entry).parent) {
                 Some(flags) => parent_flags = flags,
                 None => (*scratch).flags |= exec_flag::MISS,

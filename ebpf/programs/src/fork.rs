@@ -61,6 +61,15 @@ fn fork(creator: u64, child: u64, pid: u32) {
         if parent.is_none() {
             (*event).flags = exec_flag::MISS;
         }
+        let creator_pid: u32 = field!(creator, task_tgid);
+        match PROCESSES.get_ptr(&creator_pid) {
+            Some(known) => {
+                task::copy_images(&raw const (*known).images, &raw mut (*entry).images);
+                (*entry).images.parent = (*entry).images.image;
+                (*entry).images.parent_followed = (*entry).images.followed;
+            }
+            None => task::no_images(&raw mut (*entry).images),
+        }
         (*entry).flags = entry_flag::CLONE;
         if task::in_init_tree(nspid, parent.unwrap_or(0)) {
             (*event).flags |= exec_flag::IN_INIT_TREE;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use ebpf_abi::map::{
-    Capabilities, Credentials, NS_PER_TICK, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag,
+    Capabilities, Credentials, Images, NS_PER_TICK, Namespaces, Outcome, ProcessEntry, ProcessKey, entry_flag,
 };
 
 use crate::{
@@ -86,6 +86,38 @@ pub unsafe fn identity(task: u64, to: *mut ProcessKey) -> Option<u32> {
         // SAFETY: the caller vouches for the target.
         unsafe { key_from_start(task, to) };
         if pid == 0 { Some(0) } else { None }
+    }
+}
+
+/// Copies what is known of the executables of a process, word by word: as a whole it would become a call to `memcpy`.
+///
+/// # Safety
+///
+/// `from` must be valid for reads, `to` for writes.
+#[inline(always)]
+pub unsafe fn copy_images(from: *const Images, to: *mut Images) {
+    let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
+    let mut index = 0;
+    while index < size_of::<Images>() / 8 {
+        // SAFETY: the caller vouches for both; the index is below the number of words.
+        unsafe { to.add(index).write_volatile(from.add(index).read_volatile()) };
+        index += 1;
+    }
+}
+
+/// Nothing is known of the executables of a process.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
+#[inline(always)]
+pub unsafe fn no_images(to: *mut Images) {
+    let to = to.cast::<u64>();
+    let mut index = 0;
+    while index < size_of::<Images>() / 8 {
+        // SAFETY: as above.
+        unsafe { to.add(index).write_volatile(0) };
+        index += 1;
     }
 }
 

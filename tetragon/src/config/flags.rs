@@ -162,6 +162,7 @@ pub(super) struct Server {
 /// What is in events.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Events")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag that stands alone")]
 pub(super) struct Events {
     /// Credentials and capabilities of processes
     #[arg(long, default_value = "false")]

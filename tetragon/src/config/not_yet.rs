@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
     ),
     ("metrics-server", Value, &[""]),
     ("netns-dir", Value, &["/var/run/docker/netns/", "/var/run/docker/netns"]),
-    ("parents-map-enabled", Switch, &["false"]),
+    ("parents-map-enabled", Switch, &["false", "true"]),
     ("parents-map-entries", Value, &["0"]),
     ("parents-map-size", Value, &[""]),
     ("persist-grpc-policies", Switch, &["false"]),

@@ -3,11 +3,14 @@
 use ebpf_abi::hook::{Flow, NEEDLE_LEN, Slot, fact, structure};
 use ebpf_codegen::{Filter, NumberTest, POSTFIX_MAX, Read, Subject, TextTest};
 use policy::model::{
-    ArgFilter, BytesOperator, CapabilityFilter, IntOperator, NamespaceId, Network, PathTest, ProcessFilter, Side, Test,
+    ArgFilter, BinaryFilter, BytesOperator, CapabilityFilter, IntOperator, NamespaceId, Network, PathTest,
+    ProcessFilter, Side, Test,
 };
 use policy::names::CapabilitySet;
 use std::mem::offset_of;
 use std::net::IpAddr;
+
+use super::images::Conditions;
 
 /// What cannot be compiled yet, as the beginning of a sentence.
 pub(super) type NotYet = String;
@@ -183,10 +186,7 @@ fn text(subject: Subject, operator: BytesOperator, not: bool, values: &[Vec<u8>]
     match operator {
         BytesOperator::Equal => test.equal = values.to_vec(),
         BytesOperator::Prefix => test.prefix = values.to_vec(),
-        BytesOperator::Postfix if values.iter().any(|value| value.len() > POSTFIX_MAX) => {
-            return Err(format!("operator Postfix with more than {POSTFIX_MAX} bytes"));
-        }
-        BytesOperator::Postfix => test.postfix = values.to_vec(),
+        BytesOperator::Postfix => test.postfix = postfixes(values.to_vec())?,
         BytesOperator::Contains | BytesOperator::ContainsIgnoringCase => {
             if values.iter().any(|value| value.len() > NEEDLE_LEN) {
                 return Err(format!("operator SubString with more than {NEEDLE_LEN} bytes"));
@@ -210,22 +210,40 @@ fn text(subject: Subject, operator: BytesOperator, not: bool, values: &[Vec<u8>]
     Ok(Filter::Text(subject, test))
 }
 
-/// A condition on the process. `host` finds the inode number of a namespace of the host.
-pub(super) fn process(filter: &ProcessFilter, host: impl Fn(u32) -> u32) -> Result<Vec<Filter>, NotYet> {
+/// A condition on the process. `host` finds the inode number of a namespace of the host; `conditions` are those on
+/// executables that hold beyond the moment.
+pub(super) fn process(
+    filter: &ProcessFilter,
+    host: impl Fn(u32) -> u32,
+    conditions: &mut Conditions,
+) -> Result<Vec<Filter>, NotYet> {
+    let mut remembered = |fact: u32, filter: &BinaryFilter| {
+        let bit = conditions.bit(&binary(filter, false)?);
+        let bit =
+            bit.ok_or("more than 64 different conditions of followChildren and matchParentBinaries in all policies")?;
+        let test = NumberTest::AnyBit {
+            masks: vec![bit],
+            not: filter.negated,
+        };
+        Ok::<_, NotYet>(Filter::Number(Subject::Fact(fact), test))
+    };
     match filter {
-        ProcessFilter::Binary(filter) => {
-            if filter.follow_children {
-                return Err("followChildren".to_owned());
-            }
-            let operator = match filter.test {
-                PathTest::Equal => BytesOperator::Equal,
-                PathTest::Prefix => BytesOperator::Prefix,
-                PathTest::Postfix => BytesOperator::Postfix,
+        ProcessFilter::Binary(filter) if filter.follow_children => {
+            let readable = TextTest {
+                not: true,
+                ..TextTest::default()
             };
-            let values: Vec<Vec<u8>> = filter.values.iter().map(|value| value.clone().into_bytes()).collect();
-            Ok(vec![text(Subject::Binary, operator, filter.negated, &values)?])
+            Ok(vec![
+                remembered(fact::FOLLOWED, filter)?,
+                // A thread of the kernel has no executable, and passes neither filter.
+                Filter::Text(Subject::Binary, readable),
+            ])
         }
-        ProcessFilter::ParentBinary(_) => Err("matchParentBinaries".to_owned()),
+        ProcessFilter::Binary(filter) => Ok(vec![Filter::Text(Subject::Binary, binary(filter, filter.negated)?)]),
+        ProcessFilter::ParentBinary(filter) if filter.follow_children => {
+            Ok(vec![remembered(fact::PARENT_FOLLOWED, filter)?])
+        }
+        ProcessFilter::ParentBinary(filter) => Ok(vec![remembered(fact::PARENT, filter)?]),
         ProcessFilter::Pid(filter) => {
             if filter.follow_forks {
                 return Ok(vec![Filter::Lineage {
@@ -285,6 +303,28 @@ pub(super) fn process(filter: &ProcessFilter, host: impl Fn(u32) -> u32) -> Resu
             Ok(filters)
         }
     }
+}
+
+/// What the path of an executable must be.
+fn binary(filter: &BinaryFilter, not: bool) -> Result<TextTest, NotYet> {
+    let values: Vec<Vec<u8>> = filter.values.iter().map(|value| value.clone().into_bytes()).collect();
+    let mut test = TextTest {
+        not,
+        ..TextTest::default()
+    };
+    match filter.test {
+        PathTest::Equal => test.equal = values,
+        PathTest::Prefix => test.prefix = values,
+        PathTest::Postfix => test.postfix = postfixes(values)?,
+    }
+    Ok(test)
+}
+
+fn postfixes(values: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, NotYet> {
+    if values.iter().any(|value| value.len() > POSTFIX_MAX) {
+        return Err(format!("operator Postfix with more than {POSTFIX_MAX} bytes"));
+    }
+    Ok(values)
 }
 
 /// A condition on one of the sets that are these facts: effective, inheritable, permitted.

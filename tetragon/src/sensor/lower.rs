@@ -6,18 +6,22 @@ use ebpf_abi::{event::op, hook::scope};
 use ebpf_codegen::{Action, Arg, Context, Filter, Hook, Length, Limit, Post, Read, Selector, Source, Stage};
 use policy::{
     arg_type::ArgType,
-    model::{self, Functions, HookKind, Policy, Target},
-    syscalls::Syscall,
+    model::{self, Functions, HookKind, Policy, ProcessFilter, Target},
+    syscalls::{Abi, Syscall},
 };
 
 use ebpf_loader::probe;
 use policy_btf::LSM;
+
+use crate::procfs::Procfs;
 
 use super::{
     Error,
     argument::{Role, argument},
     elf,
     filter::{self, NotYet},
+    functions,
+    images::Conditions,
     running::Running,
     table::{ArgInfo, HookInfo},
 };
@@ -173,8 +177,13 @@ pub(super) struct Wanted {
     pub(super) labels: Vec<String>,
 }
 
-/// Everything that `policy` wants.
-pub(super) fn policy(policy: &Policy, kernel: &Running<'_>) -> Result<Vec<Wanted>, Error> {
+/// Everything that `policy` wants. Conditions on executables that hold beyond the moment are added to `conditions`.
+pub(super) fn policy(
+    policy: &Policy,
+    kernel: &Running<'_>,
+    procfs: &Procfs,
+    conditions: &mut Conditions,
+) -> Result<Vec<Wanted>, Error> {
     let not_yet = |what: String| Error::NotYet {
         policy: policy.name.clone(),
         what,
@@ -191,6 +200,11 @@ pub(super) fn policy(policy: &Policy, kernel: &Running<'_>) -> Result<Vec<Wanted
     if policy.loader {
         return Err(not_yet("loader".into()));
     }
+    let namespaces = crate::procfs::namespaces(&procfs.file(1, "ns"));
+    let mut process = |condition: &ProcessFilter| {
+        let host = |position| namespaces.at(position);
+        filter::process(condition, host, conditions)
+    };
     let mut wanted = vec![];
     for hook in &policy.hooks {
         let failed = |reason| match reason {
@@ -202,11 +216,18 @@ pub(super) fn policy(policy: &Policy, kernel: &Running<'_>) -> Result<Vec<Wanted
             },
         };
         for point in points(hook, kernel).map_err(failed)? {
-            wanted.push(lower(policy, hook, point, kernel).map_err(failed)?);
+            wanted.push(lower(policy, hook, point, kernel, &mut process).map_err(failed)?);
         }
+    }
+    if let Some(first) = wanted.first_mut() {
+        // Before anything that asks for them.
+        first.parts.splice(0..0, conditions.parts());
     }
     Ok(wanted)
 }
+
+/// Makes a condition on the process one for code.
+type LowerProcess<'a> = dyn FnMut(&ProcessFilter) -> Result<Vec<Filter>, NotYet> + 'a;
 
 /// Why a hook cannot be.
 pub(super) enum Reason {
@@ -229,38 +250,7 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
     };
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
-            let actions = |selector: &model::Selector| {
-                let all = selector.actions.iter().chain(&selector.return_actions);
-                all.cloned().collect::<Vec<_>>()
-            };
-            let overrides = hook
-                .selectors
-                .iter()
-                .flat_map(actions)
-                .any(|action| matches!(action, model::Action::Override(_)));
-            let registers = hook
-                .data
-                .iter()
-                .any(|arg| matches!(arg.source, model::Source::Register(_)));
-            // Trampolines are cheaper, but have no registers, and can skip only the functions of security hooks.
-            let kind = |name: &str| match kernel.parameters(name) {
-                Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
-                    let parameters = Parameters {
-                        count: count as u8,
-                        pointers: kernel.pointers(name),
-                    };
-                    if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
-                        // Preferred: while a program at a trampoline runs, calls of others on its CPU may pass it unseen
-                        // (`bpf_prog_enter_recur`, kernel/bpf/trampoline.c); programs of security hooks are always run.
-                        PointKind::Security(parameters)
-                    } else if overrides {
-                        PointKind::Modify(parameters)
-                    } else {
-                        PointKind::Function(parameters)
-                    }
-                }
-                _ => PointKind::Kprobe,
-            };
+            let kind = function_kind(hook, kernel);
             // The policy was checked: what is missing now may be missing.
             let there = names.iter().filter(|name| kernel.is_function(name));
             there.map(|name| key(kind(name), "", name)).collect()
@@ -276,8 +266,23 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
             }
             points
         }
-        Target::Functions(Functions::AllSyscalls | Functions::Matching(_)) => {
-            return Err(Reason::NotYet("generated lists of functions".into()));
+        Target::Functions(Functions::AllSyscalls) => {
+            let mut names: Vec<&str> = Abi::NATIVE.syscalls().map(|(name, _)| name).collect();
+            names.sort_unstable();
+            let syscalls = names.into_iter().filter_map(Syscall::parse);
+            let symbols = syscalls.filter_map(|syscall| {
+                let symbol = syscall
+                    .symbols()
+                    .into_iter()
+                    .find(|symbol| kernel.is_function(symbol))?;
+                Some(key(syscall_kind(&syscall), "", &symbol))
+            });
+            symbols.collect()
+        }
+        Target::Functions(Functions::Matching(pattern)) => {
+            let kind = function_kind(hook, kernel);
+            let names = functions::matching(pattern).map_err(Reason::Kernel)?;
+            names.iter().map(|name| key(kind(name), "", name)).collect()
         }
         Target::Lsm { hook } => {
             let function = format!("{LSM}{hook}");
@@ -317,6 +322,39 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
     })
 }
 
+/// The kind of hook point for each function by name. Trampolines are cheaper, but have no registers, and can skip only the
+/// functions of security hooks.
+fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
+    let actions = |selector: &'a model::Selector| selector.actions.iter().chain(&selector.return_actions);
+    let overrides = hook
+        .selectors
+        .iter()
+        .flat_map(actions)
+        .any(|action| matches!(action, model::Action::Override(_)));
+    let registers = hook
+        .data
+        .iter()
+        .any(|arg| matches!(arg.source, model::Source::Register(_)));
+    move |name: &str| match kernel.parameters(name) {
+        Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
+            let parameters = Parameters {
+                count: count as u8,
+                pointers: kernel.pointers(name),
+            };
+            if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
+                // Preferred: while a program at a trampoline runs, calls of others on its CPU may pass it unseen
+                // (`bpf_prog_enter_recur`, kernel/bpf/trampoline.c); programs of security hooks are always run.
+                PointKind::Security(parameters)
+            } else if overrides {
+                PointKind::Modify(parameters)
+            } else {
+                PointKind::Function(parameters)
+            }
+        }
+        _ => PointKind::Kprobe,
+    }
+}
+
 /// Whether programs can be attached to the security hook that function `name` calls, with the same parameters.
 fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
     name.strip_prefix(SECURITY)
@@ -330,7 +368,13 @@ fn syscall_kind(syscall: &Syscall) -> PointKind {
     }
 }
 
-fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<'_>) -> Result<Wanted, Reason> {
+fn lower(
+    policy: &Policy,
+    hook: &model::Hook,
+    point: PointKey,
+    kernel: &Running<'_>,
+    process: &mut LowerProcess<'_>,
+) -> Result<Wanted, Reason> {
     let read = |arg, role| argument(hook, arg, &point, role, kernel);
     let (mut args, mut late, mut infos, mut positions) = (vec![], vec![], vec![], vec![]);
     for (arg, data) in hook
@@ -364,7 +408,7 @@ fn lower(policy: &Policy, hook: &model::Hook, point: PointKey, kernel: &Running<
     let selectors = hook
         .selectors
         .iter()
-        .map(|selector| lower_selector(selector, hook, &args, &positions, &point))
+        .map(|selector| lower_selector(selector, hook, &args, &positions, &point, process))
         .collect::<Result<Vec<_>, Reason>>()?;
     let mut info = HookInfo {
         policy: policy.name.clone(),
@@ -487,10 +531,11 @@ fn lower_selector(
     args: &[Arg],
     positions: &[Option<usize>],
     point: &PointKey,
+    process: &mut LowerProcess<'_>,
 ) -> Result<Selector, Reason> {
     let mut filters = vec![];
     for condition in &selector.process {
-        filters.extend(filter::process(condition, host_namespace)?);
+        filters.extend(process(condition)?);
     }
     // Data comes behind the arguments.
     let of_args = selector.args.iter().map(|filter| (filter, filter.position));
@@ -553,7 +598,6 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
                     "Override with argError {value}: a security hook denies with -4095 to -1"
                 )));
             }
-            PointKind::Lsm(_) | PointKind::Security(_) | PointKind::Modify(_) => Action::Override(*value),
             PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
                 return Err(Reason::Kernel(
                     "this kernel cannot override what functions return: it was built without \
@@ -561,14 +605,13 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
                         .into(),
                 ));
             }
-            PointKind::Kprobe | PointKind::Syscall { .. } => Action::Override(*value),
+            PointKind::Lsm(_)
+            | PointKind::Security(_)
+            | PointKind::Modify(_)
+            | PointKind::Kprobe
+            | PointKind::Syscall { .. } => Action::Override(*value),
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
-}
-
-/// Inode number of a namespace of process 1, by its position in [`Namespaces`](ebpf_abi::map::Namespaces).
-fn host_namespace(position: u32) -> u32 {
-    crate::procfs::namespaces(std::path::Path::new("/proc/1/ns")).at(position)
 }

@@ -23,6 +23,8 @@ mod elf;
 mod error;
 mod files;
 mod filter;
+mod functions;
+mod images;
 mod lower;
 mod misses;
 mod point;

@@ -14,6 +14,7 @@ use tetragon_api::v1::{
 use super::{
     Error,
     counters::Counters,
+    images::{self, Conditions},
     lower::{PointKey, Wanted},
 };
 
@@ -82,6 +83,8 @@ pub(super) struct Resident {
     /// Whether it has actions that the mode matters to.
     pub(super) enforces: bool,
     pub(super) hooks: Vec<Placed>,
+    /// Its conditions on executables that hold beyond the moment.
+    pub(super) conditions: Conditions,
 }
 
 /// A hook of a policy at a hook point.
@@ -151,6 +154,9 @@ impl Placed {
 
     /// How often the actions of its selectors were taken.
     fn counts(&self, counters: &Counters) -> Result<Vec<TracingPolicySelectorActionCounters>, Error> {
+        if images::is_mark(&self.hook) {
+            return Ok(vec![]);
+        }
         let nothing = Selector::default();
         let all = match self.hook.selectors.as_slice() {
             [] => std::slice::from_ref(&nothing),
@@ -187,7 +193,7 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
     let mut counts = TracingPolicyActionCounters::default();
     for action in &selector.actions {
         match action {
-            Action::Post(_) => {}
+            Action::Post(_) | Action::Mark(_) => {}
             Action::NoPost => counts.nopost = all,
             Action::Signal(_) => {
                 counts.signal += enforced;

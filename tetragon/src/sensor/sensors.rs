@@ -4,7 +4,7 @@ use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -23,13 +23,17 @@ use tetragon_api::v1::{TracingPolicyState, TracingPolicyStatus};
 use super::{
     Error, Id, Table,
     counters::Counters,
+    images::{self, Conditions},
     lower::{self, PointKey, Wanted},
     point::{self, Attached},
     resident::{Placed, Resident, State, selectors},
     running::{Running, Symbols},
     tracepoint,
 };
-use crate::observer::{kernel_object, kernel_types};
+use crate::{
+    observer::{kernel_object, kernel_types},
+    procfs::Procfs,
+};
 
 /// Domain that today's agent keeps for itself.
 const RESERVED: &str = "sensors";
@@ -41,6 +45,8 @@ pub struct Source {
     pub bpf_lib: Option<PathBuf>,
     /// `--btf`.
     pub btf: Option<PathBuf>,
+    /// `--procfs`; empty for `/proc`.
+    pub procfs: PathBuf,
 }
 
 /// The policies that were added, and what they came to in the kernel.
@@ -78,14 +84,21 @@ struct Lowered {
     id: Id,
     mode: Mode,
     enforces: bool,
+    conditions: Conditions,
     /// With what programs are loaded as for each part.
     hooks: Vec<(Wanted, Vec<ProgramKind>)>,
 }
 
 impl Lowered {
-    fn new(policy: &Policy, domain: &str, kernel: &Running<'_>) -> Result<Self, Error> {
+    fn new(
+        policy: &Policy,
+        domain: &str,
+        kernel: &Running<'_>,
+        procfs: &Procfs,
+        mut conditions: Conditions,
+    ) -> Result<Self, Error> {
         let mut hooks = vec![];
-        for wanted in lower::policy(policy, kernel)? {
+        for wanted in lower::policy(policy, kernel, procfs, &mut conditions)? {
             let kinds = wanted.parts.iter().map(|(point, _)| point::program_kind(point, kernel));
             let kinds = kinds
                 .collect::<Result<_, _>>()
@@ -96,6 +109,7 @@ impl Lowered {
             id: Id::of(policy, domain),
             mode: policy.options.mode.unwrap_or(Mode::Enforce),
             enforces: policy.enforces(),
+            conditions,
             hooks,
         })
     }
@@ -147,13 +161,15 @@ impl Sensors {
         if policies.is_empty() {
             return Err(Error::Empty);
         }
-        let mut lowered = vec![];
+        let mut lowered: Vec<Lowered> = vec![];
         for policy in &policies {
             let id = Id::of(policy, domain);
             if self.policies.get(&id).is_some_and(|known| !is_refused(known)) {
                 return Err(Error::Exists(Box::new(id)));
             }
-            match Lowered::new(policy, domain, &kernel) {
+            let taken = lowered.iter().map(|policy| policy.conditions.mask());
+            let taken = taken.fold(self.conditions(), |taken, mask| taken | mask);
+            match Lowered::new(policy, domain, &kernel, &self.procfs(), Conditions::new(!taken)) {
                 Ok(policy) => lowered.push(policy),
                 Err(error) => {
                     self.refuse(id, &error);
@@ -310,6 +326,7 @@ impl Sensors {
             mode: Mode::Enforce,
             enforces: false,
             hooks: vec![],
+            conditions: Conditions::default(),
         };
         self.policies.insert(id, refused);
     }
@@ -349,6 +366,7 @@ impl Sensors {
             id,
             mode,
             enforces,
+            conditions,
             hooks,
         } = policy;
         let modes = if *enforces { 2 } else { 1 };
@@ -373,6 +391,7 @@ impl Sensors {
             mode: *mode,
             enforces: *enforces,
             hooks: placed,
+            conditions,
         };
         self.policies.insert(id.clone(), resident);
         Ok(())
@@ -418,7 +437,9 @@ impl Sensors {
         // Whoever enters a function returns: its return is watched first and longest.
         points.sort_by_key(|(point, _)| point.kind.sees_return() != (*state == State::Enabled));
         for (index, (point, kind)) in points.iter().enumerate() {
-            let Err(error) = self.settle(point, *kind, workshop) else {
+            let settled = self.settle(point, *kind, workshop);
+            let settled = settled.and_then(|()| self.follow(id, point, workshop));
+            let Err(error) = settled else {
                 continue;
             };
             for (id, state, mode) in before {
@@ -426,7 +447,7 @@ impl Sensors {
                     (policy.state, policy.mode) = (state, mode);
                 }
             }
-            for (point, kind) in &points[..index] {
+            for (point, kind) in &points[..=index] {
                 if let Err(error) = self.settle(point, *kind, workshop) {
                     tracing::error!(hook = %point, %error, "A change could not be taken back");
                 }
@@ -434,6 +455,38 @@ impl Sensors {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Sees to the conditions on executables of a policy, once `point` has come or gone that notes them: the processes that
+    /// run have them as well before anybody asks, and none has them when nobody does.
+    fn follow(&self, id: &Id, point: &PointKey, workshop: &Workshop) -> Result<(), Error> {
+        let Some(policy) = self.policies.get(id) else {
+            return Ok(());
+        };
+        let mask = policy.conditions.mask();
+        if mask == 0 || *point != images::point() {
+            return Ok(());
+        }
+        let processes = images::Processes {
+            map: self.maps.get("execve_map")?,
+            program: workshop.loaded()?.load("hook_images", ProgramKind::RawTracepoint)?,
+        };
+        if policy.state == State::Enabled {
+            processes.seed(&self.procfs(), &policy.conditions.taken)
+        } else {
+            processes.clear(mask)
+        }
+    }
+
+    fn procfs(&self) -> Procfs {
+        let root = Some(self.source.procfs.as_path()).filter(|root| !root.as_os_str().is_empty());
+        Procfs::new(root.unwrap_or(Path::new("/proc")))
+    }
+
+    /// The conditions on executables of all policies.
+    fn conditions(&self) -> u64 {
+        let masks = self.policies.values().map(|policy| policy.conditions.mask());
+        masks.fold(0, |all, mask| all | mask)
     }
 
     /// Makes `point` do what all policies want of it.

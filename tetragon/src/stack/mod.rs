@@ -16,7 +16,7 @@ use std::{
 use tetragon_api::v1::StackTraceEntry;
 
 /// The kernel's functions change, with modules and programs: how long they are taken for what they were.
-const KERNEL_KNOWN: Duration = Duration::from_secs(60);
+const KERNEL_KNOWN: Duration = Duration::from_mins(1);
 
 /// What code is called.
 #[derive(Debug)]

@@ -47,16 +47,18 @@ impl Mapping {
     pub(super) fn read(folder: &Path) -> Vec<Self> {
         let mut text = vec![];
         let file = File::open(folder.join("maps"));
+        tracing::warn!(folder = %folder.display(), ?file, "DEBUG");
         if file
             .and_then(|file| file.take(MAPS_LEN).read_to_end(&mut text))
             .is_err()
         {
             return vec![];
         }
+        tracing::warn!(text = %String::from_utf8_lossy(&text), "DEBUG");
         String::from_utf8_lossy(&text).lines().filter_map(Self::parse).collect()
     }
 
-    /// A line of `/proc/PID/maps` (proc_pid_maps(5)).
+    /// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.splitn(6, ' ');
         let (start, end) = words.next()?.split_once('-')?;
@@ -94,13 +96,12 @@ impl Files {
         let data = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         let identity = (data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec());
         let known = self.0.iter().position(|(known, _)| *known == identity);
-        let entry = match known {
-            Some(at) => self.0.remove(at)?,
-            None => {
-                // Only what is looked at is read.
-                let cache = ReadCache::new(File::open(&path).ok()?);
-                (identity, Code::parse(&cache).unwrap_or_default())
-            }
+        let entry = if let Some(at) = known {
+            self.0.remove(at)?
+        } else {
+            // Only what is looked at is read.
+            let cache = ReadCache::new(File::open(&path).ok()?);
+            (identity, Code::parse(&cache).unwrap_or_default())
         };
         self.0.push_front(entry);
         self.0.truncate(FILES);

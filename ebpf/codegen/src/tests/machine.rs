@@ -103,6 +103,7 @@ pub(super) enum Done {
     Error(u64, u64),
     Limit(u64, u64),
     Remember,
+    Mark(u64),
     /// Hook, key, words, and whether it is not reported.
     Keep(u64, u64, [u64; SAVED], bool),
     Forget(u64, u64),
@@ -296,6 +297,7 @@ impl Machine<'_> {
             runtime::LOST,
             runtime::FACT,
             runtime::FORGET,
+            runtime::MARK,
             runtime::SYSCALL,
             runtime::PARENT,
             runtime::PID,
@@ -339,6 +341,7 @@ impl Machine<'_> {
                 }
                 self.note(Done::Keep(r2, r3, saved, r4 != 0))
             }
+            Some(runtime::MARK) => self.note(Done::Mark(r1)),
             Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
             Some(runtime::RESUME) => {
                 let entered = if self.context[152..160] == (ENTERED + 8).to_le_bytes() && r3 != CONTEXT {

@@ -67,6 +67,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         0
                     }
                     Action::NoPost => 8,
+                    Action::Mark(bits) => {
+                        done.push(Done::Mark(bits));
+                        8
+                    }
                     Action::Override(result) if matches!(point.context, Context::Lsm { .. }) => {
                         if !hook.monitor && verdict == 0 {
                             verdict = i64::from(result) as u64;
@@ -84,7 +88,8 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 };
             }
             missed = false;
-            if !selector.actions.contains(&Action::NoPost) {
+            let silent = |action: &Action| matches!(action, Action::NoPost | Action::Mark(_));
+            if !selector.actions.iter().any(silent) {
                 withdrawn = false;
                 report(point, hook, (index, last), how, world, &mut done);
             } else if let Stage::Entry { saved } = &hook.stage {

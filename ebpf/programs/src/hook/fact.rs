@@ -5,6 +5,8 @@ use ebpf_abi::{
     map::{Capabilities, Namespaces, ProcessEntry},
 };
 
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+
 use crate::{maps::PROCESSES, read::field, task};
 
 /// One fact: see [`runtime::FACT`](ebpf_abi::hook::runtime::FACT).
@@ -28,6 +30,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
         fact::CAP_INHERITABLE => field!(cred, cred_cap_inheritable),
         fact::CAP_PERMITTED => field!(cred, cred_cap_permitted),
         fact::NAMESPACES_CHANGED..=fact::REMEMBER_CAPABILITIES => change(what, task, cred),
+        fact::FOLLOWED..=fact::PARENT_FOLLOWED => images(what, task),
         _ => {
             let (_, pid_ns) = task::nspid(task);
             let mut all = Namespaces::default();
@@ -66,6 +69,64 @@ fn change(what: u32, task: u64, cred: u64) -> u64 {
             }
         }
     }
+}
+
+/// What is known of the executables of a process. Of one without an entry, nothing.
+#[inline(always)]
+fn images(what: u32, task: u64) -> u64 {
+    let pid: u32 = field!(task, task_tgid);
+    let Some(entry) = PROCESSES.get_ptr(&pid) else { return 0 };
+    // SAFETY: the element stays readable for the run of the program.
+    unsafe {
+        match what {
+            fact::FOLLOWED => (*entry).images.followed,
+            fact::PARENT => (*entry).images.parent,
+            _ => (*entry).images.parent_followed,
+        }
+    }
+}
+
+/// Notes conditions that the executable fits: see [`runtime::MARK`](ebpf_abi::hook::runtime::MARK).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_mark(bits: u64) -> u32 {
+    let pid: u32 = field!(task::current(), task_tgid);
+    if let Some(entry) = PROCESSES.get_ptr_mut(&pid) {
+        // SAFETY: as above; the process executes, so nobody else is there to change it.
+        unsafe {
+            (*entry).images.image |= bits;
+            (*entry).images.followed |= bits;
+        }
+    }
+    0
+}
+
+/// Sets and clears what is known of the executables of process `pid`, in the image that began at `ktime`: of each word of
+/// [`Images`](ebpf_abi::map::Images), the bits in `keep` stay and those that follow come. The agent runs this for processes
+/// that were there before a policy. Returns whether there is such a process.
+///
+/// In the kernel, because the entry of a process that runs cannot be replaced from outside without losing what happens in
+/// between.
+#[raw_tracepoint]
+pub fn hook_images(ctx: RawTracePointContext) -> i32 {
+    let pid = ctx.arg::<u64>(0) as u32;
+    let ktime = ctx.arg::<u64>(1);
+    let keep = ctx.arg::<u64>(2);
+    let Some(entry) = PROCESSES.get_ptr_mut(&pid) else {
+        return 0;
+    };
+    // SAFETY: the element stays readable for the run of the program.
+    unsafe {
+        if (*entry).key.ktime != ktime {
+            return 0;
+        }
+        let images = &raw mut (*entry).images;
+        (*images).image = (*images).image & keep | ctx.arg::<u64>(3);
+        (*images).followed = (*images).followed & keep | ctx.arg::<u64>(4);
+        (*images).parent = (*images).parent & keep | ctx.arg::<u64>(5);
+        (*images).parent_followed = (*images).parent_followed & keep | ctx.arg::<u64>(6);
+    }
+    1
 }
 
 #[inline(always)]
