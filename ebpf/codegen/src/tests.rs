@@ -49,7 +49,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         }],
         ..Hook::default()
     };
-    expect![[r#"
+    expect![[r"
         0: r7 = r1
         1: r6 = 0
         2: r9 = 0
@@ -151,6 +151,7 @@ fn a_function_may_be_longer_than_a_jump() {
             kept: [None; 2],
             scratch,
             limited: false,
+            latest: 0,
         };
         let done = machine::run(&code, &world, point.context, false).unwrap();
         let expected = oracle::run(&point, &world);

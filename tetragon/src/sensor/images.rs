@@ -106,6 +106,9 @@ pub(super) struct Processes<'a> {
 impl Processes<'_> {
     /// Gives the processes that run what `conditions` say of them.
     pub(super) fn seed(&self, procfs: &Procfs, conditions: &[Condition]) -> Result<(), Error> {
+        if conditions.is_empty() {
+            return Ok(());
+        }
         for _ in 0..PASSES {
             let all = self.scan(procfs, conditions)?;
             let mut changed = false;
@@ -125,6 +128,9 @@ impl Processes<'_> {
 
     /// Takes the bits `mask` from all processes. Nothing sets them any more.
     pub(super) fn clear(&self, mask: u64) -> Result<(), Error> {
+        if mask == 0 {
+            return Ok(());
+        }
         for _ in 0..PASSES {
             let mut changed = false;
             for pid in self.pids()? {

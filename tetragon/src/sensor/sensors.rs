@@ -391,7 +391,7 @@ impl Sensors {
             mode: *mode,
             enforces: *enforces,
             hooks: placed,
-            conditions,
+            conditions: conditions.clone(),
         };
         self.policies.insert(id.clone(), resident);
         Ok(())
@@ -434,11 +434,19 @@ impl Sensors {
                 }
             }
         }
-        // Whoever enters a function returns: its return is watched first and longest.
-        points.sort_by_key(|(point, _)| point.kind.sees_return() != (*state == State::Enabled));
+        // First what others ask for, and longest. Whoever enters a function returns: its return comes before it.
+        let rank = |point: &PointKey| match () {
+            () if *point == images::point() => 0,
+            () if point.kind.sees_return() => 1,
+            () => 2,
+        };
+        points.sort_by_key(|(point, _)| rank(point));
+        if *state != State::Enabled {
+            points.reverse();
+        }
         for (index, (point, kind)) in points.iter().enumerate() {
             let settled = self.settle(point, *kind, workshop);
-            let settled = settled.and_then(|()| self.follow(id, point, workshop));
+            let settled = settled.and_then(|()| self.follow(ids, point, workshop));
             let Err(error) = settled else {
                 continue;
             };
@@ -448,7 +456,8 @@ impl Sensors {
                 }
             }
             for (point, kind) in &points[..=index] {
-                if let Err(error) = self.settle(point, *kind, workshop) {
+                let settled = self.settle(point, *kind, workshop);
+                if let Err(error) = settled.and_then(|()| self.follow(ids, point, workshop)) {
                     tracing::error!(hook = %point, %error, "A change could not be taken back");
                 }
             }
@@ -457,25 +466,29 @@ impl Sensors {
         Ok(())
     }
 
-    /// Sees to the conditions on executables of a policy, once `point` has come or gone that notes them: the processes that
+    /// Sees to the conditions on executables of policies, once `point` has come or gone that notes them: the processes that
     /// run have them as well before anybody asks, and none has them when nobody does.
-    fn follow(&self, id: &Id, point: &PointKey, workshop: &Workshop) -> Result<(), Error> {
-        let Some(policy) = self.policies.get(id) else {
+    fn follow(&self, ids: &[Id], point: &PointKey, workshop: &Workshop) -> Result<(), Error> {
+        if *point != images::point() {
             return Ok(());
-        };
-        let mask = policy.conditions.mask();
-        if mask == 0 || *point != images::point() {
+        }
+        let (mut come, mut gone) = (vec![], 0);
+        for policy in ids.iter().filter_map(|id| self.policies.get(id)) {
+            if policy.state == State::Enabled {
+                come.extend(policy.conditions.taken.iter().cloned());
+            } else {
+                gone |= policy.conditions.mask();
+            }
+        }
+        if come.is_empty() && gone == 0 {
             return Ok(());
         }
         let processes = images::Processes {
             map: self.maps.get("execve_map")?,
             program: workshop.loaded()?.load("hook_images", ProgramKind::RawTracepoint)?,
         };
-        if policy.state == State::Enabled {
-            processes.seed(&self.procfs(), &policy.conditions.taken)
-        } else {
-            processes.clear(mask)
-        }
+        processes.clear(gone)?;
+        processes.seed(&self.procfs(), &come)
     }
 
     fn procfs(&self) -> Procfs {
