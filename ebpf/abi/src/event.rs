@@ -193,7 +193,8 @@ pub struct ExitEvent {
 pub struct DataEvent {
     /// Common to all records.
     pub header: Header,
-    /// Identity of the process in the record that this belongs to.
+    /// Identity of the process in the record that this belongs to. Of a hook: its thread, its number, and the time of its
+    /// record.
     pub process: ProcessKey,
     /// One of [`data_kind`].
     pub kind: u32,
@@ -211,7 +212,12 @@ pub mod data_kind {
     pub const ARGS: u32 = 0;
     /// Environment of an exec.
     pub const ENVS: u32 = 1;
+    /// The argument of a hook whose [`kind`](super::HookArg::kind) is added.
+    pub const HOOK: u32 = 16;
 }
+
+/// Bytes of an argument that travel in [`DataEvent`] records at most: ten times what one of Tetragon's has.
+pub const HOOK_DATA: u32 = 327_360;
 
 /// Bytes in one [`DataEvent`] record at most.
 pub const DATA_CHUNK: usize = 16_384;
@@ -263,6 +269,9 @@ pub mod hook_flag {
     pub const DISCARD: u16 = 4;
 }
 
+/// [`HookArg::flags`] of bytes that came before in [`DataEvent`] records; how many is the value.
+pub const IN_DATA: u16 = 1;
+
 /// [`HookArg::kind`] of what is no argument of the policy: addresses of the code that was running, 8 bytes each, that of the
 /// innermost function first.
 pub mod stack {
@@ -280,7 +289,7 @@ pub mod stack {
 pub struct HookArg {
     /// Which of the arguments of the policy it is, or one of [`stack`].
     pub kind: u16,
-    /// Bits of [`path_flag`](crate::hook::path_flag).
+    /// Of a path: bits of [`path_flag`](crate::hook::path_flag). Of bytes: [`IN_DATA`].
     pub flags: u16,
     /// 0: the value follows. -1: it could not be read. Greater: the pointer at this depth could not be followed.
     pub status: i32,

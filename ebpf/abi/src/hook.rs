@@ -189,6 +189,10 @@ pub mod runtime {
     /// [`structure`](super::structure).
     pub const STRUCTURE: &str = "hook_structure";
 
+    /// `(scratch, what, address, len) -> added`: adds `len` bytes that are too long for a slot, by way of one; `what` is the
+    /// type, with `user << 16` and `slot << 17`. 0 when they are not too long, or nothing could be sent.
+    pub const DATA: &str = "hook_data";
+
     /// `(scratch, slot) -> read`: path of the executable of the current process.
     pub const BINARY: &str = "hook_binary";
 

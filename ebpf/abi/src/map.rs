@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct ProcessKey {
     /// Thread group id in the initial pid namespace; 0 is the idle task, shown as `<kernel>`.
     pub pid: u32,
-    /// Always 0.
+    /// 0, except in what belongs to a hook: its number.
     pub reserved: u32,
     /// Nanoseconds since boot (`CLOCK_BOOTTIME`) at which the image began.
     pub ktime: u64,

@@ -87,8 +87,10 @@ pub struct Arg {
     pub way: Vec<i32>,
     /// What it is.
     pub read: Read,
-    /// Number of its type in records.
+    /// Which one it is, in records.
     pub kind: u16,
+    /// Of bytes: whether those that are too many for a record travel beside it.
+    pub beside: bool,
 }
 
 /// Where a value comes from.

@@ -182,6 +182,17 @@ impl Reader {
         }
     }
 
+    /// `R3` and `R4` = address and number of the bytes that `arg` is. Returns whether they are in user space whatever the
+    /// address; nothing if it is no bytes.
+    pub(crate) fn bytes(&self, asm: &mut Assembler, arg: &Arg, fail: Label) -> Option<bool> {
+        let Read::Bytes { len, user } = arg.read else {
+            return None;
+        };
+        self.walk(asm, arg, fail);
+        self.length(asm, len, Reg::R4);
+        Some(user)
+    }
+
     /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,
     /// goes to `fail` with the number of that pointer, from 1, in `R8`.
     fn walk(&self, asm: &mut Assembler, arg: &Arg, fail: Label) {
@@ -317,6 +328,7 @@ impl Reader {
                 way: way.clone(),
                 read: *read,
                 kind: 0,
+                beside: false,
             };
             self.walk(asm, &arg, fail);
         }

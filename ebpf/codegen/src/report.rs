@@ -2,7 +2,7 @@
 
 use ebpf_abi::{
     event::{hook_flag, stack},
-    hook::{offset, runtime},
+    hook::{SLOTS, offset, runtime},
 };
 use ebpf_asm::{Alu, Assembler, Condition, Reg, Width};
 
@@ -50,6 +50,17 @@ pub(crate) fn record(
             let Some(slot) = reader.text(asm, Subject::Arg(index), &hook.args, unreadable) else {
                 continue;
             };
+            if arg.beside
+                && let Some(user) = reader.bytes(asm, arg, unreadable)
+            {
+                // By way of another slot, so that this one stays.
+                let other = (slot + 1) % SLOTS;
+                vacate(asm, other);
+                scratch_number(asm, Reg::R1);
+                asm.set(Reg::R2, kind | u64::from(user) << 16 | (other as u64) << 17);
+                asm.call(runtime::DATA);
+                asm.jump_if(Condition::Ne, Reg::R0, 0, done);
+            }
             scratch_number(asm, Reg::R1);
             asm.set(Reg::R2, kind);
             asm.set(Reg::R3, slot as u64);
@@ -62,8 +73,8 @@ pub(crate) fn record(
             asm.set(Reg::R2, kind);
             asm.copy(Reg::R3, Reg::R8);
             asm.call(runtime::ERROR);
-            asm.bind(done);
         }
+        asm.bind(done);
     }
     let (limited, done) = (asm.label(), asm.label());
     if let Some(Limit { window, scope }) = post.limit {

@@ -19,6 +19,7 @@ fn number(index: u8, bytes: u8, signed: bool) -> Arg {
         way: vec![],
         read: Read::Number { bytes, signed },
         kind: 1,
+        beside: false,
     }
 }
 
@@ -312,11 +313,12 @@ fn arg() -> impl Strategy<Value = Arg> {
         1 => (0_u8..SAVED as u8).prop_map(Source::Saved),
     ];
     let way = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(-20_i32..40, 1..4)];
-    (source, way, read, 0_u16..40).prop_map(|(source, way, read, kind)| Arg {
+    (source, way, read, 0_u16..40, any::<bool>()).prop_map(|(source, way, read, kind, beside)| Arg {
         source,
         way,
         read,
         kind,
+        beside,
     })
 }
 

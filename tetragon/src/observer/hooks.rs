@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use ebpf_abi::event::{hook_flag, op, stack};
+use ebpf_abi::{
+    event::{HookArg, HookEvent, IN_DATA, data_kind, hook_flag, op, stack},
+    map::ProcessKey,
+};
+use policy::arg_type::ArgType;
 use tetragon_api::v1::{
     KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe,
     get_events_response as events,
@@ -52,7 +56,14 @@ impl Pipeline {
             let Some(known) = info.args.get(usize::from(value.head.kind)) else {
                 continue;
             };
-            hook::argument(known, &value, if known.data { &mut data } else { &mut args });
+            let list = if known.data { &mut data } else { &mut args };
+            if value.head.flags & IN_DATA != 0 && known.arg_type == ArgType::CharBuf {
+                let (head, bytes) = self.beside(head, &value);
+                let bytes = bytes.as_slice();
+                hook::argument(known, &record::Value { head, bytes }, list);
+            } else {
+                hook::argument(known, &value, list);
+            }
         }
         let call = Call {
             head: *head,
@@ -107,10 +118,30 @@ impl Pipeline {
         self.emit_hook(call, returned, info, sink);
     }
 
+    /// The bytes that came before the record, and what is known of them.
+    fn beside(&mut self, head: &HookEvent, value: &record::Value<'_>) -> (HookArg, Vec<u8>) {
+        let key = ProcessKey {
+            pid: head.tid,
+            reserved: head.hook,
+            ktime: head.header.ktime,
+        };
+        let bytes = self
+            .data
+            .take(key, data_kind::HOOK + u32::from(value.head.kind))
+            .unwrap_or_default();
+        let mut head = value.head;
+        let sent = value.number().unwrap_or(0);
+        if (bytes.len() as u64) < sent {
+            self.counters.data_lost.add(1);
+            head.whole = head.whole.max(sent as u32);
+        }
+        (head, bytes)
+    }
+
     /// Adds `value` to `stacks`, if it is one.
     fn stack(&mut self, pid: u32, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
         match value.head.kind {
-            stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes),
+            stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes, self.hooks.changes()),
             stack::USER => stacks.user = self.names.process(pid, value.bytes),
             _ => return false,
         }

@@ -43,9 +43,6 @@ pub(super) fn argument(
     role: Role,
     kernel: &Running<'_>,
 ) -> Result<(Arg, ArgType), Reason> {
-    if arg.max_data {
-        return Err(Reason::NotYet("maxData".into()));
-    }
     let mut origin = origin(arg, point, role)?;
     let mut arg_type = arg.arg_type;
     if let Some(field) = &origin.field
@@ -76,12 +73,16 @@ pub(super) fn argument(
         origin.user = false;
     }
     let read = read(arg, arg_type, role, &mut origin, point, kernel)?;
+    if arg.max_data && !matches!(read, Read::Bytes { .. }) {
+        return Err(Reason::NotYet(format!("maxData of {arg_type}")));
+    }
     Ok((
         Arg {
             source: origin.source,
             way: origin.way,
             read,
             kind: 0,
+            beside: arg.max_data,
         },
         arg_type,
     ))

@@ -128,6 +128,11 @@ impl Reader {
         }
     }
 
+    /// How often anything changed, as far as it is known here.
+    pub fn changes(&self) -> u64 {
+        self.seen
+    }
+
     /// What hook `number` is.
     pub fn get(&mut self, number: u32) -> Option<&Arc<HookInfo>> {
         let changes = self.table.changes.load(Ordering::Acquire);

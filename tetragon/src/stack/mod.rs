@@ -24,8 +24,16 @@ pub(crate) struct Names {
     procfs: PathBuf,
     /// Whether addresses are shown, which tell where the kernel is.
     expose: bool,
-    kernel: Option<(kernel::Functions, Instant)>,
+    kernel: Option<Kernel>,
     files: process::Files,
+}
+
+#[derive(Debug)]
+struct Kernel {
+    functions: kernel::Functions,
+    since: Instant,
+    /// Changes of policies that were known then.
+    changes: u64,
 }
 
 impl Names {
@@ -39,17 +47,17 @@ impl Names {
         }
     }
 
-    /// The code of the kernel at `addresses`, 8 bytes each.
-    pub(crate) fn kernel(&mut self, addresses: &[u8]) -> Vec<StackTraceEntry> {
-        if self
-            .kernel
-            .as_ref()
-            .is_none_or(|(_, since)| since.elapsed() > KERNEL_KNOWN)
-        {
-            let functions = kernel::Functions::read(&self.procfs.join("kallsyms"));
-            self.kernel = Some((functions, Instant::now()));
+    /// The code of the kernel at `addresses`, 8 bytes each. `changes` counts those of policies, which are functions too.
+    pub(crate) fn kernel(&mut self, addresses: &[u8], changes: u64) -> Vec<StackTraceEntry> {
+        let old = |known: &Kernel| known.changes != changes || known.since.elapsed() > KERNEL_KNOWN;
+        if self.kernel.as_ref().is_none_or(old) {
+            self.kernel = Some(Kernel {
+                functions: kernel::Functions::read(&self.procfs.join("kallsyms")),
+                since: Instant::now(),
+                changes,
+            });
         }
-        let functions = self.kernel.as_ref().map(|(functions, _)| functions);
+        let functions = self.kernel.as_ref().map(|known| &known.functions);
         let entry = |address| {
             let (symbol, offset) = functions
                 .and_then(|functions| functions.find(address))

@@ -47,14 +47,12 @@ impl Mapping {
     pub(super) fn read(folder: &Path) -> Vec<Self> {
         let mut text = vec![];
         let file = File::open(folder.join("maps"));
-        tracing::warn!(folder = %folder.display(), ?file, "DEBUG");
         if file
             .and_then(|file| file.take(MAPS_LEN).read_to_end(&mut text))
             .is_err()
         {
             return vec![];
         }
-        tracing::warn!(text = %String::from_utf8_lossy(&text), "DEBUG");
         String::from_utf8_lossy(&text).lines().filter_map(Self::parse).collect()
     }
 

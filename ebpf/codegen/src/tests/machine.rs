@@ -62,6 +62,11 @@ pub(super) fn stack_of(world: &World, user: bool) -> Option<Vec<u8>> {
     (!world.task.is_multiple_of(3)).then(|| words.iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 
+/// Whether so many bytes travel beside the record, by a rule.
+pub(super) fn is_beside(address: u64, len: u64) -> bool {
+    (address ^ len).is_multiple_of(2)
+}
+
 /// The parent of a process, by a rule that makes a few generations.
 pub(super) fn parent(task: u64) -> u64 {
     if task.is_multiple_of(5) {
@@ -101,6 +106,8 @@ pub(super) enum Done {
     Number(u64, u64),
     Text(u64, Vec<u8>),
     Error(u64, u64),
+    /// Kind, address, number of bytes, whether they are of user space.
+    Beside(u64, u64, u64, bool),
     Limit(u64, u64),
     Remember,
     Mark(u64),
@@ -420,6 +427,14 @@ impl Machine<'_> {
             Some(runtime::SYSCALL) => syscall_id(r1),
             Some(runtime::PIECES) => self.fill(r2, self.world.bytes(r4, self.regs[5]))?,
             Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
+            Some(runtime::DATA) => {
+                // The slot is for it to spoil.
+                self.fill(r2 >> 17, None)?;
+                if !is_beside(r3, r4) {
+                    return Ok(0);
+                }
+                self.note(Done::Beside(r2 & 0xffff, r3, r4, r2 >> 16 & 1 != 0))
+            }
             Some(runtime::COUNT) => self.note(Done::Count(r1)),
             Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),

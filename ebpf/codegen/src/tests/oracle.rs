@@ -4,7 +4,9 @@ use ebpf_abi::{event::stack, hook::SAVED};
 
 use crate::{
     Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Point, Post, Read, Source, Stage, Subject, TextTest,
-    tests::machine::{CONTEXT, Done, ENTERED, PAST, World, contains, memory, parent, pid_of, stack_of, syscall_id},
+    tests::machine::{
+        CONTEXT, Done, ENTERED, PAST, World, contains, is_beside, memory, parent, pid_of, stack_of, syscall_id,
+    },
 };
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
@@ -146,7 +148,7 @@ fn report(
         let kind = u64::from(arg.kind);
         done.push(match value(arg, hook, world) {
             Ok(Value::Number(value, _)) => Done::Number(kind, value),
-            Ok(Value::Bytes(text)) => Done::Text(kind, text),
+            Ok(Value::Bytes(text)) => beside(arg, hook, world).unwrap_or(Done::Text(kind, text)),
             Err(status) => Done::Error(kind, status),
         });
     }
@@ -173,6 +175,19 @@ fn report(
         done.push(keep(point, hook, saved, world, false));
     }
     done.push(Done::Send);
+}
+
+/// What is reported of bytes beside the record.
+fn beside(arg: &Arg, hook: &Hook, world: &World) -> Option<Done> {
+    let Read::Bytes { len, user } = arg.read else {
+        return None;
+    };
+    let len = match len {
+        Length::Fixed(len) => len.into(),
+        Length::Word { source, bytes, signed } => extended(word(source, hook, world), bytes, signed),
+    };
+    let address = end(arg, hook, world).ok()?;
+    (arg.beside && is_beside(address, len)).then_some(Done::Beside(arg.kind.into(), address, len, user))
 }
 
 fn word(source: Source, hook: &Hook, world: &World) -> u64 {
@@ -212,8 +227,8 @@ enum Value {
     Bytes(Vec<u8>),
 }
 
-/// The value, or the status of the argument.
-fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
+/// Where its way ends, or the status of the argument.
+fn end(arg: &Arg, hook: &Hook, world: &World) -> Result<u64, u64> {
     let mut at = word(arg.source, hook, world);
     if let Some((last, pointers)) = arg.way.split_last() {
         for (index, offset) in pointers.iter().enumerate() {
@@ -221,6 +236,12 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
         }
         at = at.wrapping_add(i64::from(*last) as u64);
     }
+    Ok(at)
+}
+
+/// The value, or the status of the argument.
+fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
+    let mut at = end(arg, hook, world)?;
     let (bytes, signed) = if let Read::Number { bytes, signed } = arg.read {
         (bytes, signed)
     } else if arg.read == Read::Syscall {

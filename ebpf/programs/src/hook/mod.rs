@@ -4,6 +4,7 @@
 //! loads the program for a hook. Policy code calls the functions of [`read`], [`record`] and [`pair`].
 
 mod count;
+mod data;
 mod entry;
 mod fact;
 mod limit;

@@ -1,6 +1,6 @@
 //! Runtime functions that read memory in pieces: what readv(2), writev(2) and the kernel's own iterators describe.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use ebpf_abi::hook::{SLOT_LEN, Slot, pieces};
@@ -70,11 +70,17 @@ pub extern "C" fn hook_piece(claimed: u32, slot: u32, place: u64, skipped: u64, 
     // SAFETY: a scratch and a slot of this CPU.
     unsafe {
         let left = (&raw const (*scratch).cell).read_volatile();
-        let described: [u64; 2] = if user != 0 {
-            super::structure::user_read(place, 0)
+        let mut described = MaybeUninit::<[u64; 2]>::uninit();
+        let (to, from) = (described.as_mut_ptr().cast(), place as *const c_void);
+        let result = if user != 0 {
+            bpf_probe_read_user(to, 16, from)
         } else {
-            crate::read::read(place, 0)
+            bpf_probe_read_kernel(to, 16, from)
         };
+        if result != 0 {
+            return piece::UNREADABLE;
+        }
+        let described = described.assume_init();
         let mut len = described[1].wrapping_sub(skipped);
         if len > left {
             len = left;

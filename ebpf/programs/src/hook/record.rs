@@ -57,7 +57,7 @@ pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32
 
 /// Where the next argument goes; counts it. Nothing when there is no room, which policy code sees to.
 #[inline(always)]
-fn next(claimed: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
+pub(super) fn next(claimed: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
     let record = RECORDS.get_ptr_mut(claimed)?;
     // SAFETY: a record of this CPU; the offset is checked.
     unsafe {
@@ -126,7 +126,7 @@ pub extern "C" fn hook_slot(claimed: u32, kind: u32, slot: u32) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn head(arg: *mut HookArg, kind: u32, status: i32, len: u32) {
+pub(super) unsafe fn head(arg: *mut HookArg, kind: u32, status: i32, len: u32) {
     // SAFETY: the caller's. Volatile, lest the zeroes become a call to `memset`.
     unsafe {
         (&raw mut (*arg).kind).write_volatile(kind as u16);
