@@ -70,7 +70,8 @@ pub enum Stage {
     Whole,
     /// Its beginning. The hook of the same number at the return comes with the other half of the event.
     Entry {
-        /// Words that are kept for it. At most [`SAVED`](ebpf_abi::hook::SAVED).
+        /// Words that are kept for it, but no operands, which may be unreadable. At most
+        /// [`SAVED`](ebpf_abi::hook::SAVED).
         saved: Vec<Source>,
     },
     /// Its end, if the beginning was reported. If no selector matches, the event is withdrawn.
@@ -111,6 +112,8 @@ pub enum Source {
         /// How much of it counts: 1, 2, 4 or 8 bytes.
         bytes: u8,
     },
+    /// What a program says of an argument of its probe.
+    Operand(Operand),
     /// Address of what a tracepoint records.
     Record,
     /// A number in what a tracepoint records.
@@ -124,6 +127,51 @@ pub enum Source {
     DataLoc {
         /// Where the record says where that is: position and length, 16 bits each.
         offset: u16,
+    },
+}
+
+/// A number as the interrupted code has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// Where.
+    pub place: Place,
+    /// How much of what is there counts: the lowest 1, 2, 4 or 8 bytes.
+    pub bytes: u8,
+    /// Whether it is extended by its sign rather than by zeroes.
+    pub signed: bool,
+}
+
+impl Operand {
+    /// The part of `word` that counts, extended to 64 bits.
+    pub(crate) const fn extended(self, word: u64) -> u64 {
+        match (self.bytes, self.signed) {
+            (1, true) => word as i8 as u64,
+            (1, false) => word as u8 as u64,
+            (2, true) => word as i16 as u64,
+            (2, false) => word as u16 as u64,
+            (4, true) => word as i32 as u64,
+            (4, false) => word as u32 as u64,
+            _ => word,
+        }
+    }
+}
+
+/// Where the interrupted code has something. Registers are offsets in `struct pt_regs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is this number.
+    Constant(u64),
+    /// In a register.
+    Register(i16),
+    /// In the memory of the process, where it may be unreadable: at the sum of a register, of another one, shifted to the
+    /// left by so many bits, and of a number.
+    Memory {
+        /// The register.
+        base: Option<i16>,
+        /// The other register, and the number of bits, at most 3.
+        index: Option<(i16, u8)>,
+        /// The number.
+        displacement: i32,
     },
 }
 

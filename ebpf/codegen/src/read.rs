@@ -3,7 +3,7 @@
 use ebpf_abi::hook::{READ, SLOTS, fact, offset, runtime};
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
-use crate::plan::{Arg, Context, Length, Read, Source, Subject};
+use crate::plan::{Arg, Context, Length, Operand, Place, Read, Source, Subject};
 
 /// `struct pt_regs` of x86-64 (arch/x86/include/asm/ptrace.h): offset of each parameter of a function, and of a system
 /// call, which has R10 where a function has RCX; offset of the result.
@@ -14,7 +14,9 @@ const COMPAT_PARAMETERS: [i16; 6] = [40, 88, 96, 104, 112, 32];
 const RESULT: i16 = 80;
 const STACK_POINTER: i16 = 152;
 
-/// `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task` (`enum bpf_func_id`).
+/// `bpf_probe_read_user`, `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task`
+/// (`enum bpf_func_id`).
+const PROBE_READ_USER: u32 = 112;
 const PROBE_READ_KERNEL: u32 = 113;
 const PID_TGID: u32 = 14;
 pub(crate) const CURRENT_TASK: u32 = 35;
@@ -103,8 +105,9 @@ impl Reader {
         }
     }
 
-    /// `dst` = the word that `source` has, as it is. Spoils `R0` to `R5` unless a scratch has been claimed.
-    pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg) {
+    /// `dst` = the word that `source` has, as it is. Spoils `R0` to `R5` unless a scratch has been claimed, and always if it
+    /// is an operand in memory. Goes to `fail` if that cannot be read, with why in `R8`.
+    pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg, fail: Label) {
         let (base, offset) = match (self.context, source) {
             (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
             (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
@@ -123,6 +126,10 @@ impl Reader {
             }
             (Context::Registers | Context::SyscallRegisters { .. }, Source::Register { offset, bytes }) => {
                 asm.load(Width::of(bytes), dst, Reg::R7, offset);
+                return;
+            }
+            (Context::Registers, Source::Operand(operand)) => {
+                operand_word(asm, operand, dst, fail);
                 return;
             }
             (Context::Record, Source::Field { offset, bytes }) => {
@@ -171,12 +178,31 @@ impl Reader {
         number(asm, dst, dst);
     }
 
-    /// `dst` = a number of bytes or pieces.
-    fn length(&self, asm: &mut Assembler, length: Length, dst: Reg) {
+    /// Puts a number of bytes or pieces that is an operand aside, before the address is in a register that reading it spoils.
+    fn spill(&self, asm: &mut Assembler, read: Read, fail: Label) {
+        if let Read::Bytes { len, .. } | Read::Pieces(_, len) = read
+            && let Length::Word { source, .. } = len
+            && let Source::Operand(_) = source
+        {
+            self.word(asm, source, Reg::R0, fail);
+            asm.store(Width::U64, Reg::R10, SPILL, Reg::R0);
+        }
+    }
+
+    /// `dst` = a number of bytes or pieces. An operand was [put aside](Self::spill).
+    fn length(&self, asm: &mut Assembler, length: Length, dst: Reg, fail: Label) {
         match length {
             Length::Fixed(number) => asm.set(dst, number.into()),
+            Length::Word {
+                source: Source::Operand(_),
+                bytes,
+                signed,
+            } => {
+                asm.load(Width::U64, dst, Reg::R10, SPILL);
+                extend(asm, dst, bytes, signed);
+            }
             Length::Word { source, bytes, signed } => {
-                self.word(asm, source, dst);
+                self.word(asm, source, dst, fail);
                 extend(asm, dst, bytes, signed);
             }
         }
@@ -188,21 +214,22 @@ impl Reader {
         let Read::Bytes { len, user } = arg.read else {
             return None;
         };
+        self.spill(asm, arg.read, fail);
         self.walk(asm, arg, fail);
-        self.length(asm, len, Reg::R4);
+        self.length(asm, len, Reg::R4, fail);
         Some(user)
     }
 
     /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,
     /// goes to `fail` with the number of that pointer, from 1, in `R8`.
     fn walk(&self, asm: &mut Assembler, arg: &Arg, fail: Label) {
-        self.word(asm, arg.source, Reg::R3);
+        self.word(asm, arg.source, Reg::R3, fail);
         let Some((&last, pointers)) = arg.way.split_last() else {
             return;
         };
         for (index, &offset) in pointers.iter().enumerate() {
             asm.set(Reg::R8, index as u64 + 1);
-            read_cell(asm, offset, 8, fail);
+            read_cell(asm, PROBE_READ_KERNEL, offset, 8, fail);
             asm.load(Width::U64, Reg::R3, Reg::R10, CELL);
         }
         asm.alu(Alu::Add, Reg::R3, last);
@@ -212,11 +239,11 @@ impl Reader {
     /// in `R8`.
     fn number(&self, asm: &mut Assembler, arg: &Arg, bytes: u8, signed: bool, fail: Label) {
         if arg.way.is_empty() {
-            self.word(asm, arg.source, Reg::R2);
+            self.word(asm, arg.source, Reg::R2, fail);
         } else {
             self.walk(asm, arg, fail);
             asm.set(Reg::R8, arg.way.len() as u64);
-            read_cell(asm, 0, bytes, fail);
+            read_cell(asm, PROBE_READ_KERNEL, 0, bytes, fail);
             asm.load(Width::U64, Reg::R2, Reg::R10, CELL);
         }
         extend(asm, Reg::R2, bytes, signed);
@@ -323,6 +350,7 @@ impl Reader {
     /// `R0` = whether `thing` could be read into `slot`. Goes to `fail` if its way ends early.
     fn read(&self, asm: &mut Assembler, thing: &Thing, slot: usize, fail: Label) {
         if let Thing::Arg(source, way, read) = thing {
+            self.spill(asm, *read, fail);
             let arg = Arg {
                 source: *source,
                 way: way.clone(),
@@ -349,12 +377,12 @@ impl Reader {
                 runtime::STRUCTURE
             }
             Thing::Arg(_, _, Read::Bytes { len, user }) => {
-                self.length(asm, len, Reg::R4);
+                self.length(asm, len, Reg::R4, fail);
                 asm.set(Reg::R5, u64::from(user));
                 runtime::BYTES
             }
             Thing::Arg(_, _, Read::Pieces(what, count)) => {
-                self.length(asm, count, Reg::R5);
+                self.length(asm, count, Reg::R5, fail);
                 asm.copy(Reg::R4, Reg::R3);
                 asm.set(Reg::R3, u64::from(what));
                 runtime::PIECES
@@ -399,8 +427,8 @@ pub(crate) fn scratch_number(asm: &mut Assembler, dst: Reg) {
 /// Status of an argument whose value itself could not be read: -1 in 32 bits.
 const UNREADABLE: u64 = u32::MAX as u64;
 
-/// Reads `bytes` bytes at `R3` plus `offset` into the cell, or goes to `fail`.
-fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {
+/// Reads `bytes` bytes at `R3` plus `offset` into the cell with `helper`, or goes to `fail`.
+fn read_cell(asm: &mut Assembler, helper: u32, offset: i32, bytes: u8, fail: Label) {
     asm.copy(Reg::R1, Reg::R10);
     asm.alu(Alu::Add, Reg::R1, i32::from(CELL));
     asm.store_imm(Width::U64, Reg::R10, CELL, 0);
@@ -408,8 +436,39 @@ fn read_cell(asm: &mut Assembler, offset: i32, bytes: u8, fail: Label) {
     if offset != 0 {
         asm.alu(Alu::Add, Reg::R3, offset);
     }
-    asm.call_helper(PROBE_READ_KERNEL);
+    asm.call_helper(helper);
     asm.jump_if(Condition::Ne, Reg::R0, 0, fail);
+}
+
+/// `dst` = what the interrupted code has as `operand`. Goes to `fail` if it cannot be read, with why in `R8`.
+fn operand_word(asm: &mut Assembler, operand: Operand, dst: Reg, fail: Label) {
+    let Operand { place, bytes, signed } = operand;
+    match place {
+        Place::Constant(value) => asm.set(dst, operand.extended(value)),
+        Place::Register(offset) => asm.load(Width::of(bytes), dst, Reg::R7, offset),
+        Place::Memory {
+            base,
+            index,
+            displacement,
+        } => {
+            match base {
+                Some(offset) => asm.load(Width::U64, Reg::R3, Reg::R7, offset),
+                None => asm.set(Reg::R3, 0),
+            }
+            if let Some((offset, shift)) = index {
+                asm.load(Width::U64, Reg::R0, Reg::R7, offset);
+                asm.alu(Alu::Shl, Reg::R0, shift.into());
+                asm.alu_reg(Alu::Add, Reg::R3, Reg::R0);
+            }
+            asm.set(Reg::R8, UNREADABLE);
+            read_cell(asm, PROBE_READ_USER, displacement, bytes, fail);
+            asm.load(Width::of(bytes), dst, Reg::R10, CELL);
+        }
+    }
+    // Whatever is loaded is extended by zeroes.
+    if signed && !matches!(place, Place::Constant(_)) {
+        extend(asm, dst, bytes, signed);
+    }
 }
 
 /// `dst` = the pointer `src` as a mere number: by a detour through the scratch. Runtime functions take nothing else.

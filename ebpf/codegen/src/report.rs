@@ -158,8 +158,9 @@ fn keep(asm: &mut Assembler, reader: &Reader, hook: &Hook, quiet: bool) {
     let Stage::Entry { saved } = &hook.stage else {
         return;
     };
+    let unreadable = asm.label();
     for (index, source) in saved.iter().enumerate() {
-        reader.word(asm, *source, Reg::R1);
+        reader.word(asm, *source, Reg::R1, unreadable);
         asm.store(Width::U64, Reg::R6, offset::saved(index), Reg::R1);
     }
     reader.key(asm, Reg::R3, false);
@@ -167,6 +168,7 @@ fn keep(asm: &mut Assembler, reader: &Reader, hook: &Hook, quiet: bool) {
     asm.set(Reg::R2, u64::from(hook.number));
     asm.set(Reg::R4, u64::from(quiet));
     asm.call(runtime::KEEP);
+    asm.bind(unreadable);
 }
 
 /// Sends word that the event that the entry of the function began is of no interest.

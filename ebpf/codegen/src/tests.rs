@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Point, Post, Read, Selector, Source, Stage, Subject,
-    TextTest, compile,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Selector, Source,
+    Stage, Subject, TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -160,6 +160,60 @@ fn a_function_may_be_longer_than_a_jump() {
     }
 }
 
+#[test]
+fn an_operand_in_memory_is_read_as_wide_as_it_is() {
+    let operand = Operand {
+        place: Place::Memory {
+            base: Some(32),
+            index: Some((88, 2)),
+            displacement: -4,
+        },
+        bytes: 2,
+        signed: true,
+    };
+    let hook = Hook {
+        args: vec![Arg {
+            source: Source::Operand(operand),
+            ..number(0, 4, true)
+        }],
+        selectors: vec![Selector {
+            filters: vec![Filter::Number(Subject::Arg(0), is(7))],
+            actions: vec![Action::NoPost],
+        }],
+        ..Hook::default()
+    };
+    expect![[r"
+        0: r7 = r1
+        1: r6 = 0
+        2: r9 = 0
+        3: r3 = *(u64*)(r7 +32)
+        4: r0 = *(u64*)(r7 +88)
+        5: r0 <<= 2
+        6: r3 += r0
+        7: r8 = 0xffffffff ll
+        9: r1 = r10
+        10: r1 += -8
+        11: *(u64*)(r10 -8) = 0
+        12: r2 = 2
+        13: r3 += -4
+        14: call helper 112
+        15: if r0 != 0 goto 24
+        16: r2 = *(u16*)(r10 -8)
+        17: r2 <<= 48
+        18: r2 s>>= 48
+        19: r2 <<= 32
+        20: r2 s>>= 32
+        21: if r2 == 7 goto 23
+        22: goto 24
+        23: goto 24
+        24: if r6 == 0 goto 26
+        25: *(u64*)(r6 +0) = 0
+        26: r0 = r9
+        27: exit
+    "]]
+    .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
+}
+
 fn numbers() -> impl Strategy<Value = u64> {
     prop_oneof![
         3 => 0_u64..6,
@@ -281,9 +335,31 @@ fn filter() -> impl Strategy<Value = Filter> {
 }
 
 fn length() -> impl Strategy<Value = Length> {
-    let source = (0_u8..6).prop_map(Source::Parameter);
+    let source = prop_oneof![
+        (0_u8..6).prop_map(Source::Parameter),
+        operand().prop_map(Source::Operand),
+    ];
     (source, prop::sample::select(vec![4_u8, 8]), any::<bool>()).prop_map(|(source, bytes, signed)| Length::Word {
         source,
+        bytes,
+        signed,
+    })
+}
+
+fn operand() -> impl Strategy<Value = Operand> {
+    let register = || prop::sample::select(vec![112_i16, 104, 96, 88, 80]);
+    let place = prop_oneof![
+        1 => numbers().prop_map(Place::Constant),
+        2 => register().prop_map(Place::Register),
+        4 => (
+            prop::option::of(register()),
+            prop::option::of((register(), 0_u8..4)),
+            prop_oneof![-20_i32..20, any::<i32>()]
+        )
+            .prop_map(|(base, index, displacement)| Place::Memory { base, index, displacement }),
+    ];
+    (place, prop::sample::select(vec![1_u8, 2, 4, 8]), any::<bool>()).prop_map(|(place, bytes, signed)| Operand {
+        place,
         bytes,
         signed,
     })
@@ -306,6 +382,7 @@ fn arg() -> impl Strategy<Value = Arg> {
         5 => (0_u8..6).prop_map(Source::Parameter),
         1 => Just(Source::Return),
         1 => Just(Source::Task),
+        2 => operand().prop_map(Source::Operand),
         1 => prop::sample::select(vec![1_u8, 2, 4, 8]).prop_map(|bytes| Source::Register { offset: 96, bytes }),
         1 => Just(Source::Record),
         2 => (1_u16..8, prop::sample::select(vec![1_u8, 2, 4, 8])).prop_map(|(word, bytes)| Source::Field { offset: 8 * word, bytes }),
@@ -394,6 +471,7 @@ fn any_point() -> impl Strategy<Value = Point> {
                         context,
                         Context::Function { .. } | Context::Lsm { .. } | Context::Record
                     ),
+                    Source::Operand(_) => context != Context::Registers,
                     Source::Saved(_) => !at_return,
                     Source::Record | Source::Field { .. } | Source::DataLoc { .. } => context != Context::Record,
                     Source::Parameter(_) => context == Context::Record,
@@ -406,7 +484,10 @@ fn any_point() -> impl Strategy<Value = Point> {
                 let (Read::Bytes { len, .. } | Read::Pieces(_, len)) = &mut arg.read else {
                     continue;
                 };
-                if let (Length::Word { source, .. }, Context::Record) = (len, context) {
+                if let Length::Word { source, .. } = len
+                    && (context == Context::Record
+                        || context != Context::Registers && matches!(source, Source::Operand(_)))
+                {
                     *source = substitute;
                 }
             }

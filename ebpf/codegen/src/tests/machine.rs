@@ -67,6 +67,11 @@ pub(super) fn is_beside(address: u64, len: u64) -> bool {
     (address ^ len).is_multiple_of(2)
 }
 
+/// The word at an address of the process, by another rule.
+pub(super) fn user_memory(address: u64) -> Option<u64> {
+    (!address.is_multiple_of(5)).then(|| address.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(23))
+}
+
 /// The parent of a process, by a rule that makes a few generations.
 pub(super) fn parent(task: u64) -> u64 {
     if task.is_multiple_of(5) {
@@ -407,14 +412,8 @@ impl Machine<'_> {
                 self.memory(r1, 120)?.copy_from_slice(&from);
                 0
             }
-            None if helper == 113 => match memory(r3) {
-                Some(word) => {
-                    let bytes = word.to_le_bytes();
-                    self.memory(r1, r2 as usize)?.copy_from_slice(&bytes[..r2 as usize]);
-                    0
-                }
-                None => -14_i64 as u64,
-            },
+            None if helper == 113 => self.probe_read(memory(r3))?,
+            None if helper == 112 => self.probe_read(user_memory(r3))?,
             Some(runtime::FACT) => {
                 if r1 == u64::from(fact::REMEMBER_NAMESPACES) {
                     self.done.push(Done::Remember);
@@ -446,6 +445,19 @@ impl Machine<'_> {
             }
             other => return Err(format!("call of {other:?} or helper {helper}")),
         })
+    }
+
+    /// What reading `word` to where the code wants it comes to.
+    fn probe_read(&mut self, word: Option<u64>) -> Result<u64, String> {
+        let [_, to, len, ..] = self.regs;
+        let to = self.memory(to, len as usize)?;
+        let Some(word) = word else {
+            // What is there then is nobody's business.
+            to.fill(0);
+            return Ok(-14_i64 as u64);
+        };
+        to.copy_from_slice(&word.to_le_bytes()[..len as usize]);
+        Ok(0)
     }
 
     fn text(&mut self, slot: usize) -> Result<Vec<u8>, String> {

@@ -3,9 +3,11 @@
 use ebpf_abi::{event::stack, hook::SAVED};
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Point, Post, Read, Source, Stage, Subject, TextTest,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Source, Stage,
+    Subject, TextTest,
     tests::machine::{
         CONTEXT, Done, ENTERED, PAST, World, contains, is_beside, memory, parent, pid_of, stack_of, syscall_id,
+        user_memory,
     },
 };
 
@@ -125,7 +127,7 @@ fn keep(point: &Point, hook: &Hook, saved: &[Source], world: &World, quiet: bool
     // What is beyond was in the scratch before.
     let mut words = [0xa5a5_a5a5_a5a5_a5a5; SAVED];
     for (word, source) in words.iter_mut().zip(saved) {
-        *word = self::word(*source, hook, world);
+        *word = self::word(*source, hook, world).unwrap_or(0);
     }
     Done::Keep(u64::from(hook.number), key(point), words, quiet)
 }
@@ -179,25 +181,55 @@ fn report(
 
 /// What is reported of bytes beside the record.
 fn beside(arg: &Arg, hook: &Hook, world: &World) -> Option<Done> {
-    let Read::Bytes { len, user } = arg.read else {
+    let Read::Bytes { user, .. } = arg.read else {
         return None;
     };
-    let len = match len {
-        Length::Fixed(len) => len.into(),
-        Length::Word { source, bytes, signed } => extended(word(source, hook, world), bytes, signed),
-    };
+    let len = length(arg, hook, world).ok()?;
     let address = end(arg, hook, world).ok()?;
     (arg.beside && is_beside(address, len)).then_some(Done::Beside(arg.kind.into(), address, len, user))
 }
 
-fn word(source: Source, hook: &Hook, world: &World) -> u64 {
-    match source {
+/// Of bytes or pieces, how many, or the status of the argument.
+fn length(arg: &Arg, hook: &Hook, world: &World) -> Result<u64, u64> {
+    match arg.read {
+        Read::Bytes { len, .. } | Read::Pieces(_, len) => match len {
+            Length::Fixed(len) => Ok(len.into()),
+            Length::Word { source, bytes, signed } => {
+                Ok(extended(word(source, hook, world).ok_or(UNREADABLE)?, bytes, signed))
+            }
+        },
+        _ => Ok(0),
+    }
+}
+
+/// Status of an argument that cannot be read itself.
+const UNREADABLE: u64 = u32::MAX as u64;
+
+/// `None`: it cannot be read.
+fn word(source: Source, hook: &Hook, world: &World) -> Option<u64> {
+    Some(match source {
         Source::Saved(index) => world.kept[hook.number as usize % 2].map_or(0, |kept| kept.1[usize::from(index)]),
         Source::Parameter(index) => world.args[usize::from(index)],
         Source::Return => world.result,
         Source::Task => world.task,
         // Either the third parameter or, at a system call, nothing of it.
         Source::Register { bytes, .. } => low(world.register, bytes),
+        Source::Operand(Operand { place, bytes, signed }) => {
+            let whole = match place {
+                Place::Constant(value) => value,
+                Place::Register(offset) => register(offset, world),
+                Place::Memory {
+                    base,
+                    index,
+                    displacement,
+                } => {
+                    let base = base.map_or(0, |offset| register(offset, world));
+                    let index = index.map_or(0, |(offset, shift)| register(offset, world) << shift);
+                    user_memory(base.wrapping_add(index).wrapping_add(i64::from(displacement) as u64))?
+                }
+            };
+            extended(whole, bytes, signed)
+        }
         Source::Record => CONTEXT,
         // The words of the record are the arguments and the result.
         Source::Field { offset, bytes } => low(recorded(offset, world), bytes),
@@ -205,6 +237,25 @@ fn word(source: Source, hook: &Hook, world: &World) -> u64 {
             let words = recorded(offset / 8 * 8, world);
             CONTEXT + (words >> (offset % 8 * 8) & 0xffff)
         }
+    })
+}
+
+/// The register at that offset in `struct pt_regs`.
+fn register(offset: i16, world: &World) -> u64 {
+    let parameters = [112, 104, 96, 88, 72, 64];
+    let parameter = parameters.iter().position(|known| *known == offset);
+    parameter.map_or(world.result, |index| world.args[index])
+}
+
+fn extended(word: u64, bytes: u8, signed: bool) -> u64 {
+    match (bytes, signed) {
+        (1, true) => word as u8 as i8 as u64,
+        (1, false) => u64::from(word as u8),
+        (2, true) => word as u16 as i16 as u64,
+        (2, false) => u64::from(word as u16),
+        (4, true) => word as u32 as i32 as u64,
+        (4, false) => u64::from(word as u32),
+        _ => word,
     }
 }
 
@@ -229,7 +280,7 @@ enum Value {
 
 /// Where its way ends, or the status of the argument.
 fn end(arg: &Arg, hook: &Hook, world: &World) -> Result<u64, u64> {
-    let mut at = word(arg.source, hook, world);
+    let mut at = word(arg.source, hook, world).ok_or(UNREADABLE)?;
     if let Some((last, pointers)) = arg.way.split_last() {
         for (index, offset) in pointers.iter().enumerate() {
             at = memory(at.wrapping_add(i64::from(*offset) as u64)).ok_or(index as u64 + 1)?;
@@ -241,6 +292,7 @@ fn end(arg: &Arg, hook: &Hook, world: &World) -> Result<u64, u64> {
 
 /// The value, or the status of the argument.
 fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
+    let len = length(arg, hook, world)?;
     let mut at = end(arg, hook, world)?;
     let (bytes, signed) = if let Read::Number { bytes, signed } = arg.read {
         (bytes, signed)
@@ -248,21 +300,10 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
         (8, false)
     } else {
         let bytes = match arg.read {
-            Read::Bytes {
-                len: Length::Fixed(len),
-                ..
-            }
-            | Read::Pieces(_, Length::Fixed(len)) => world.bytes(at, len.into()),
-            Read::Bytes {
-                len: Length::Word { source, bytes, signed },
-                ..
-            }
-            | Read::Pieces(_, Length::Word { source, bytes, signed }) => {
-                world.bytes(at, extended(word(source, hook, world), bytes, signed))
-            }
+            Read::Bytes { .. } | Read::Pieces(..) => world.bytes(at, len),
             _ => world.string(at),
         };
-        return bytes.map(Value::Bytes).ok_or(u64::from(u32::MAX));
+        return bytes.map(Value::Bytes).ok_or(UNREADABLE);
     };
     if !arg.way.is_empty() {
         at = memory(at).ok_or(arg.way.len() as u64)?;
@@ -274,18 +315,6 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
         value
     };
     Ok(Value::Number(value, signed))
-}
-
-fn extended(word: u64, bytes: u8, signed: bool) -> u64 {
-    match (bytes, signed) {
-        (1, true) => word as u8 as i8 as u64,
-        (1, false) => u64::from(word as u8),
-        (2, true) => word as u16 as i16 as u64,
-        (2, false) => u64::from(word as u16),
-        (4, true) => word as u32 as i32 as u64,
-        (4, false) => u64::from(word as u32),
-        _ => word,
-    }
 }
 
 fn bytes(subject: Subject, hook: &Hook, world: &World) -> Option<Vec<u8>> {
