@@ -8,7 +8,7 @@ use ebpf_abi::{
 };
 use policy::arg_type::ArgType;
 use tetragon_api::v1::{
-    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe,
+    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe, ProcessUsdt,
     get_events_response as events,
 };
 
@@ -194,6 +194,19 @@ impl Pipeline {
                 action,
                 ..ProcessUprobe::default()
             }),
+            op::USDT => events::Event::ProcessUsdt(ProcessUsdt {
+                process: Some(process),
+                parent,
+                path: info.subsystem.clone(),
+                provider: info.provider.clone(),
+                name: info.name.clone(),
+                policy_name,
+                message,
+                args,
+                tags,
+                action,
+                ..ProcessUsdt::default()
+            }),
             op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
                 process: Some(process),
                 parent,
@@ -226,6 +239,7 @@ impl Pipeline {
         let (process, parent) = match self.emit(event, time, sink) {
             Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
             Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent),
             Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
             Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
             _ => return,

@@ -49,6 +49,7 @@ pub(super) struct Counters {
     pub(super) tracepoint: Counter,
     pub(super) lsm: Counter,
     pub(super) uprobe: Counter,
+    pub(super) usdt: Counter,
     pub(super) hook_unknown: Counter,
     pub(super) hook_unpaired: Counter,
     pub(super) calls: Counter,
@@ -72,6 +73,7 @@ impl Counters {
             op::TRACEPOINT => &self.tracepoint,
             op::LSM => &self.lsm,
             op::UPROBE => &self.uprobe,
+            op::USDT => &self.usdt,
             _ => &self.kprobe,
         }
     }
@@ -118,6 +120,7 @@ impl StatsHandle {
             self.op(op::TRACEPOINT, "tracepoint", counters.tracepoint.get()),
             self.op(op::LSM, "lsm", counters.lsm.get()),
             self.op(op::UPROBE, "uprobe", counters.uprobe.get()),
+            self.op(op::USDT, "usdt", counters.usdt.get()),
         ];
         for (op, before) in self.sent_before {
             for stats in ops.iter_mut().filter(|stats| stats.op == op) {

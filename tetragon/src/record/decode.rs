@@ -44,7 +44,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             whole(bytes, head.header, rest, head.len.into())?;
             Ok(Record::Data(Data { head, bytes: rest }))
         }
-        op::KPROBE | op::TRACEPOINT | op::LSM | op::UPROBE => {
+        op::KPROBE | op::TRACEPOINT | op::LSM | op::UPROBE | op::USDT => {
             let (head, rest) = head::<HookEvent>(bytes)?;
             // Arguments say how long they are, each for itself.
             whole(bytes, head.header, rest, rest.len() as u64)?;

@@ -1,7 +1,7 @@
 //! Arguments of hooks for code.
 
 use ebpf_abi::hook::{path_kind, pieces, structure};
-use ebpf_codegen::{Arg, Length, Read, Source};
+use ebpf_codegen::{Arg, Length, Operand, Place, Read, Source};
 use policy::{
     arg_type::ArgType,
     kernel::Root,
@@ -55,7 +55,7 @@ pub(super) fn argument(
     if !arg.resolve.0.is_empty() {
         let root = match (&arg.source, &arg.btf_type, &hook.target) {
             (model::Source::CurrentTask, ..) => Root::CurrentTask,
-            _ if matches!(point.kind, PointKind::Uprobe { .. }) => {
+            _ if matches!(point.kind, PointKind::Uprobe(_) | PointKind::Usdt(_)) => {
                 return Err(Reason::NotYet("resolve from an argument of a program".into()));
             }
             (_, Some(name), _) => Root::Structure(name),
@@ -98,7 +98,7 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
     Ok(match &arg.source {
         _ if role == Role::Returned => plain(Source::Return, false),
         model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
-        model::Source::Parameter => plain(Source::Parameter(arg.index as u8), point.kind.is_of_user()),
+        model::Source::Parameter => plain(parameter(arg.index, point)?, point.kind.is_of_user()),
         model::Source::CurrentTask => plain(Source::Task, false),
         model::Source::Register(name) => {
             let (offset, bytes) =
@@ -106,6 +106,68 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
             plain(Source::Register { offset, bytes }, false)
         }
     })
+}
+
+/// A parameter of a function, or an argument of a probe.
+fn parameter(index: u32, point: &PointKey) -> Result<Source, Reason> {
+    let PointKind::Usdt(_) = point.kind else {
+        return Ok(Source::Parameter(index as u8));
+    };
+    let operands = || policy_elf::split(&point.operands);
+    let Some(text) = operands().nth(index as usize) else {
+        let there = match operands().count() {
+            0 => "none".to_owned(),
+            count => format!("0 to {}", count - 1),
+        };
+        return Err(Reason::Kernel(format!(
+            "{} declares the probe without argument {index}: there is {there}",
+            point.group
+        )));
+    };
+    let operand = operand(text).map_err(|wrong| {
+        // Files may say anything, at any length.
+        let start: String = text.chars().take(64).collect();
+        Reason::Kernel(format!(
+            "argument {index} of the probe cannot be read: `{}` {wrong}",
+            start.escape_debug()
+        ))
+    })?;
+    Ok(Source::Operand(operand))
+}
+
+/// Where the argument of a probe is that its program wrote down as `text`. The error says what it is instead.
+fn operand(text: &str) -> Result<Operand, &'static str> {
+    let policy_elf::Operand { bytes, signed, place } = policy_elf::Operand::parse(text)?;
+    let none = "has a register that is not kept for programs at probes";
+    let whole = |name: &str| match register(name) {
+        // Where an instruction is says nothing of where others are.
+        Some((offset, 8)) if name != "rip" => Ok(offset),
+        _ => Err(none),
+    };
+    let (place, bytes) = match place {
+        policy_elf::Place::Constant(value) => (Place::Constant(value as u64), bytes),
+        policy_elf::Place::Register(name) => {
+            let (offset, width) = register(name).ok_or(none)?;
+            (Place::Register(offset), bytes.min(width))
+        }
+        policy_elf::Place::Memory {
+            base,
+            index,
+            displacement,
+        } => {
+            let index = match index {
+                Some((name, scale)) => Some((whole(name)?, scale.trailing_zeros() as u8)),
+                None => None,
+            };
+            let place = Place::Memory {
+                base: base.map(whole).transpose()?,
+                index,
+                displacement,
+            };
+            (place, bytes)
+        }
+    };
+    Ok(Operand { place, bytes, signed })
 }
 
 /// A field of a tracepoint.
@@ -174,6 +236,10 @@ fn register(name: &str) -> Option<(i16, u8)> {
         if let Some((_, bytes)) = widths.into_iter().find(|(spelling, _)| spelling == name) {
             return Some((offset, bytes));
         }
+        // The second byte of some has a name.
+        if stem.len() == 1 && name.strip_prefix(stem) == Some("h") {
+            return Some((offset + 1, 1));
+        }
     }
     for (stem, offset) in NUMBERED {
         let bytes = match name.strip_prefix(stem) {
@@ -241,7 +307,7 @@ fn read(
         T::CharBuf => {
             let len = match arg.size_index {
                 Some(size) if point.kind == PointKind::Tracepoint => word(field(size, point)?.source, None),
-                Some(size) => parameter(size, point, kernel),
+                Some(size) => count(size, point, kernel)?,
                 None if role == Role::Argument && arg.return_copy => {
                     // What is not known returns an `int` or has a result that fits in one.
                     let known = kernel.integer_result(&point.name);
@@ -252,11 +318,11 @@ fn read(
             Ok(Read::Bytes { len, user })
         }
         T::CharIovec => {
-            let count = arg
+            let number = arg
                 .size_index
                 .ok_or_else(|| Reason::Kernel("char_iovec needs sizeArgIndex".into()))?;
             let what = pieces::VECTOR | if user { pieces::USER } else { 0 };
-            Ok(Read::Pieces(what, parameter(count, point, kernel)))
+            Ok(Read::Pieces(what, count(number, point, kernel)?))
         }
         T::IovIter => Ok(Read::Pieces(pieces::ITERATOR, Length::Fixed(0))),
         T::Syscall64 => Ok(Read::Syscall),
@@ -283,12 +349,15 @@ fn read(
     }
 }
 
-/// The number of bytes or pieces that parameter `index` says. What is above an `int` in its register is undefined.
-fn parameter(index: u32, point: &PointKey, kernel: &Running<'_>) -> Length {
-    word(
-        Source::Parameter(index as u8),
-        kernel.integer_parameter(&point.name, index),
-    )
+/// The number of bytes or pieces that parameter `index` says. What is above an `int` in its register is undefined; a probe
+/// says how much counts.
+fn count(index: u32, point: &PointKey, kernel: &Running<'_>) -> Result<Length, Reason> {
+    let source = parameter(index, point)?;
+    let integer = match source {
+        Source::Operand(_) => None,
+        _ => kernel.integer_parameter(&point.name, index),
+    };
+    Ok(word(source, integer))
 }
 
 /// The number of bytes that a word says, of which so many bytes with or without a sign count; all of it where that is not
@@ -316,4 +385,65 @@ fn member(kernel: &Running<'_>, structure: &str, member: &str) -> Result<i32, Re
     let ty = kernel.types.structure(structure).ok_or_else(lacks)?;
     let found = kernel.types.member(ty, member).ok_or_else(lacks)?;
     i32::try_from(found.byte_offset()).map_err(|_| lacks())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_by_all_of_their_names() {
+        for (name, place) in [
+            ("rax", (80, 8)),
+            ("eax", (80, 4)),
+            ("ax", (80, 2)),
+            ("al", (80, 1)),
+            ("ah", (81, 1)),
+            ("rdi", (112, 8)),
+            ("edi", (112, 4)),
+            ("di", (112, 2)),
+            ("dil", (112, 1)),
+            ("spl", (152, 1)),
+            ("r8", (72, 8)),
+            ("r8d", (72, 4)),
+            ("r10w", (56, 2)),
+            ("r15b", (0, 1)),
+            ("rip", (128, 8)),
+        ] {
+            assert_eq!(register(name), Some(place), "{name}");
+        }
+        for name in ["", "xmm0", "rdx0", "r16", "sih", "dih", "eflag"] {
+            assert_eq!(register(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn arguments_of_probes_where_the_program_keeps_them() {
+        for (text, place, bytes, signed) in [
+            ("-4@%eax", Place::Register(80), 4, true),
+            ("8@%r15", Place::Register(0), 8, false),
+            // No more than there is of the register.
+            ("-8@%eax", Place::Register(80), 4, true),
+            ("-4@$-7", Place::Constant(-7_i64 as u64), 4, true),
+            (
+                "-2@-4(%rbp,%rcx,4)",
+                Place::Memory {
+                    base: Some(32),
+                    index: Some((88, 2)),
+                    displacement: -4,
+                },
+                2,
+                true,
+            ),
+        ] {
+            assert_eq!(operand(text), Ok(Operand { place, bytes, signed }), "{text}");
+        }
+        for text in ["8@%xmm0", "8@8(%rip)", "8@(%eax)", "8@(%rax,%ecx,2)", "8@(%riz)"] {
+            assert_eq!(
+                operand(text),
+                Err("has a register that is not kept for programs at probes"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -1,48 +1,29 @@
 //! Places in programs and libraries.
 
-use std::{fs::File, os::unix::fs::MetadataExt as _};
-
-use object::{
-    Endianness,
-    elf::{FileHeader64, PT_LOAD, STT_FUNC},
-    read::{
-        ReadCache, ReadRef,
-        elf::{FileHeader as _, ProgramHeader as _, Sym as _},
-    },
+use std::{
+    fs::{File, Metadata, OpenOptions},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
 };
+
 use policy::{
     model::{Symbol, UprobePlaces},
     suggest,
 };
+use policy_elf::{Elf, Found};
+use rustix::fs::OFlags;
 
-/// Where `places` are in the file `path`: the symbol of each, or its offset as text, and its offset in the file. The error
-/// is a sentence.
-pub(super) fn places(path: &str, places: &UprobePlaces) -> Result<Vec<(String, u64)>, String> {
-    let label = |offset: u64| format!("{offset:#x}");
-    if let UprobePlaces::Offsets(offsets) = places {
-        return Ok(offsets.iter().map(|&offset| (label(offset), offset)).collect());
-    }
-    let file = open(path)?;
-    // Only what is looked at is read: programs are large.
-    let cache = ReadCache::new(file);
-    let elf = Elf::parse(&cache).map_err(|error| format!("{path}: {error}"))?;
-    match places {
-        UprobePlaces::Offsets(_) => Ok(vec![]),
-        UprobePlaces::Addresses(addresses) => addresses
-            .iter()
-            .map(|&address| Ok((label(address), elf.offset(path, address)?)))
-            .collect(),
-        UprobePlaces::Symbols(symbols) => symbols.iter().map(|symbol| elf.symbol(path, symbol)).collect(),
-    }
-}
+/// Places of one probe: a program that is all probe has some dozens.
+const PLACES: usize = 1_000;
 
-/// Opens a regular file; opening a pipe would wait for a writer.
-fn open(path: &str) -> Result<File, String> {
-    let failed = |error: std::io::Error| format!("{path}: {error}");
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(format!("{path} is no regular file"));
-    }
-    File::open(path).map_err(failed)
+/// A place in a program that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Its offset in the file.
+    pub(super) offset: u64,
+    /// That of the number of those who watch it, 0 for none.
+    pub(super) counter: u64,
+    /// Which file it is of: another one may have taken its place.
+    pub(super) file: Identity,
 }
 
 /// Which file a path leads to, and in which state: device, inode, length and time of the last change.
@@ -52,81 +33,179 @@ pub(super) struct Identity(u64, u64, u64, i64, i64);
 impl Identity {
     pub(super) fn of(path: &str) -> Result<Self, String> {
         let data = std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
-        Ok(Self(
-            data.dev(),
-            data.ino(),
-            data.size(),
-            data.mtime(),
-            data.mtime_nsec(),
-        ))
+        Ok(Self::from(&data))
     }
 }
 
-/// What a file says of itself.
-struct Elf {
-    /// Of what is mapped: address, length in the file, offset in the file.
-    segments: Vec<(u64, u64, u64)>,
-    /// Functions and their addresses.
-    functions: Vec<(String, u64)>,
+impl From<&Metadata> for Identity {
+    fn from(data: &Metadata) -> Self {
+        Self(data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec())
+    }
 }
 
-impl Elf {
-    fn parse<'a, R: ReadRef<'a>>(data: R) -> Result<Self, object::Error> {
-        let header = FileHeader64::<Endianness>::parse(data)?;
-        let endian = header.endian()?;
-        let segments = header
-            .program_headers(endian, data)?
+/// A program or library as it was when it was opened. Errors are sentences.
+pub(super) struct Program<'a> {
+    path: &'a str,
+    file: File,
+    /// Taken before anything is read: what changes afterwards is noticed.
+    identity: Identity,
+}
+
+impl<'a> Program<'a> {
+    pub(super) fn open(path: &'a str) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("{path}: {error}");
+        let regular = |data: &Metadata| {
+            if data.is_file() {
+                Ok(())
+            } else {
+                Err(format!("{path} is no regular file"))
+            }
+        };
+        // Opening a device may do something, and opening a pipe would wait for a writer.
+        regular(&std::fs::metadata(path).map_err(failed)?)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open(path)
+            .map_err(failed)?;
+        let data = file.metadata().map_err(failed)?;
+        regular(&data)?;
+        Ok(Self {
+            path,
+            file,
+            identity: Identity::from(&data),
+        })
+    }
+
+    /// The `places` with the symbol of each, or its offset or address as text. `counters` are those of the first ones.
+    pub(super) fn places(&self, places: &UprobePlaces, counters: &[u64]) -> Result<Vec<(String, Place)>, String> {
+        let label = |offset: u64| format!("{offset:#x}");
+        let found = match places {
+            UprobePlaces::Offsets(offsets) => offsets.iter().map(|&offset| (label(offset), offset)).collect(),
+            UprobePlaces::Addresses(addresses) => {
+                let elf = self.elf()?;
+                let place = |&address: &u64| Ok((label(address), self.offset(&elf, address)?));
+                addresses.iter().map(place).collect::<Result<Vec<_>, String>>()?
+            }
+            UprobePlaces::Symbols(symbols) => self.symbols(symbols)?,
+        };
+        let counters = counters.iter().copied().chain(std::iter::repeat(0));
+        let place = |((label, offset), counter)| (label, self.place(offset, counter));
+        Ok(found.into_iter().zip(counters).map(place).collect())
+    }
+
+    /// The places of a probe, each with what the program says of the arguments there.
+    pub(super) fn probe(&self, provider: &str, name: &str) -> Result<Vec<(String, Place)>, String> {
+        let elf = self.elf()?;
+        let probes = elf.probes().map_err(|error| self.error(&error))?;
+        let mut places = vec![];
+        for probe in probes
             .iter()
-            .filter(|segment| segment.p_type(endian) == PT_LOAD)
-            .map(|segment| {
-                (
-                    segment.p_vaddr(endian),
-                    segment.p_filesz(endian),
-                    segment.p_offset(endian),
-                )
-            })
-            .collect();
-        let sections = header.sections(endian, data)?;
-        let mut functions = vec![];
-        for kind in [object::elf::SHT_SYMTAB, object::elf::SHT_DYNSYM] {
-            let symbols = sections.symbols(endian, data, kind)?;
-            for symbol in symbols.iter() {
-                if symbol.st_type() == STT_FUNC && !symbol.is_undefined(endian) {
-                    let name = symbol.name(endian, symbols.strings())?;
-                    functions.push((String::from_utf8_lossy(name).into_owned(), symbol.st_value(endian)));
-                }
+            .filter(|probe| (probe.provider, probe.name) == (provider, name))
+        {
+            let counter = match probe.semaphore {
+                0 => 0,
+                address => self.offset(&elf, address)?,
+            };
+            let place = self.place(self.offset(&elf, probe.address)?, counter);
+            let place = (probe.arguments.to_owned(), place);
+            if !places.contains(&place) {
+                places.push(place);
+            }
+            if places.len() > PLACES {
+                return Err(format!("{} has more than {PLACES} places of this probe", self.path));
             }
         }
-        Ok(Self { segments, functions })
-    }
-
-    /// Where the file has what is at `address` when it runs.
-    fn offset(&self, path: &str, address: u64) -> Result<u64, String> {
-        let found = self.segments.iter().find_map(|&(start, len, offset)| {
-            let within = address.checked_sub(start).filter(|within| *within < len)?;
-            offset.checked_add(within)
-        });
-        found.ok_or_else(|| format!("{path} has nothing at address {address:#x}"))
-    }
-
-    fn symbol(&self, path: &str, symbol: &Symbol) -> Result<(String, u64), String> {
-        let named = self.functions.iter().find(|(name, _)| *name == symbol.name);
-        let Some((name, address)) = named else {
-            let known = self.functions.iter().map(|(name, _)| name.as_str());
-            let help = match suggest::nearest(&symbol.name, known) {
-                Some(near) => format!(": did you mean `{near}`?"),
-                None if self.functions.is_empty() => ": it has no symbols at all, use offsets or addrs".to_owned(),
+        if places.is_empty() {
+            let known = |probe: policy_elf::Probe<'_>| format!("{}:{}", probe.provider, probe.name);
+            let wanted = format!("{provider}:{name}");
+            let near = near(&wanted, |visit| probes.iter().for_each(|probe| visit(&known(probe))));
+            let help = match near {
+                Some(near) => format!(": did you mean `{}`?", near.escape_debug()),
+                None if probes.iter().next().is_none() => ": it declares no probes at all".to_owned(),
                 None => String::new(),
             };
-            return Err(format!("{path} has no function `{}`{help}", symbol.name));
-        };
-        let place = address.wrapping_add(symbol.offset);
-        let label = match symbol.offset {
-            0 => name.clone(),
-            behind => format!("{name}+{behind:#x}"),
-        };
-        Ok((label, self.offset(path, place)?))
+            return Err(format!("{} has no probe `{wanted}`{help}", self.path));
+        }
+        Ok(places)
     }
+
+    fn symbols(&self, symbols: &[Symbol]) -> Result<Vec<(String, u64)>, String> {
+        let elf = self.elf()?;
+        let names: Vec<&str> = symbols.iter().map(|symbol| symbol.name.as_str()).collect();
+        let found = elf.find(&names).map_err(|error| self.error(&error))?;
+        let place = |(symbol, found): (&Symbol, Found)| {
+            let Symbol { name, offset } = symbol;
+            let address = match found {
+                Found::At(address) => address.wrapping_add(*offset),
+                Found::Several(first, second) => {
+                    return Err(format!(
+                        "{} has several functions `{name}`, at {first:#x} and {second:#x}: use addrs instead of symbols",
+                        self.path
+                    ));
+                }
+                Found::Nothing => return Err(self.missing(&elf, name)),
+            };
+            let label = match offset {
+                0 => name.clone(),
+                behind => format!("{name}+{behind:#x}"),
+            };
+            Ok((label, self.offset(&elf, address)?))
+        };
+        symbols.iter().zip(found).map(place).collect()
+    }
+
+    /// Says that there is no function `name`, and what may have been meant.
+    fn missing(&self, elf: &Elf<&File>, name: &str) -> String {
+        let mut is_empty = true;
+        let near = near(name, |visit| {
+            // What cannot be read could not be read a moment ago either.
+            let _ = elf.functions(|function| {
+                is_empty = false;
+                visit(function.name);
+            });
+        });
+        let help = match near {
+            Some(near) => format!(": did you mean `{}`?", near.escape_debug()),
+            None if is_empty => ": it has no symbols at all, use offsets or addrs".to_owned(),
+            None => String::new(),
+        };
+        format!("{} has no function `{name}`{help}", self.path)
+    }
+
+    fn elf(&self) -> Result<Elf<&File>, String> {
+        Elf::read(&self.file).map_err(|error| self.error(&error))
+    }
+
+    fn offset(&self, elf: &Elf<&File>, address: u64) -> Result<u64, String> {
+        let offset = elf.offset(address);
+        offset.ok_or_else(|| format!("{} has nothing at address {address:#x}", self.path))
+    }
+
+    fn place(&self, offset: u64, counter: u64) -> Place {
+        Place {
+            offset,
+            counter,
+            file: self.identity,
+        }
+    }
+
+    fn error(&self, error: &policy_elf::Error) -> String {
+        format!("{}: {error}", self.path)
+    }
+}
+
+/// The name nearest to `typed` among those that `each` has, one at a time.
+fn near(typed: &str, each: impl FnOnce(&mut dyn FnMut(&str))) -> Option<String> {
+    let mut best: Option<String> = None;
+    each(&mut |name| {
+        let candidates = best.as_deref().into_iter().chain([name]);
+        let nearest = suggest::nearest(typed, candidates).map(str::to_owned);
+        if nearest.is_some() && nearest != best {
+            best = nearest;
+        }
+    });
+    best
 }
 
 #[cfg(test)]
@@ -143,22 +222,62 @@ mod tests {
     #[test]
     fn a_function_of_this_very_test_is_found_by_name_and_address() {
         let path = std::env::current_exe().unwrap().display().to_string();
-        let [(name, offset)] = &places(&path, &symbol("main", 4)).unwrap()[..] else {
+        let program = Program::open(&path).unwrap();
+        let [(name, place)] = &program.places(&symbol("main", 4), &[16]).unwrap()[..] else {
             panic!("one place");
         };
         assert_eq!(name, "main+0x4");
+        assert_eq!((place.counter, place.file), (16, Identity::of(&path).unwrap()));
         // The bytes there are those in memory.
         let file = std::fs::read(&path).unwrap();
-        assert!((*offset as usize) < file.len());
-        let error = places(&path, &symbol("mainn", 0)).unwrap_err();
+        assert!((place.offset as usize) < file.len());
+        let error = program.places(&symbol("mainn", 0), &[]).unwrap_err();
         assert!(
             error.ends_with("has no function `mainn`: did you mean `main`?"),
             "{error}"
         );
-        let error = places(&path, &UprobePlaces::Addresses(vec![u64::MAX])).unwrap_err();
+        let error = program
+            .places(&UprobePlaces::Addresses(vec![u64::MAX]), &[])
+            .unwrap_err();
         assert!(error.contains("nothing at address 0xffffffffffffffff"), "{error}");
-        let offsets = places("/nowhere", &UprobePlaces::Offsets(vec![16])).unwrap();
-        assert_eq!(offsets, [("0x10".to_owned(), 16)]);
-        assert!(places("/dev/null", &symbol("main", 0)).is_err());
+        let offsets = program.places(&UprobePlaces::Offsets(vec![16, 32]), &[8]).unwrap();
+        let offsets: Vec<_> = offsets
+            .iter()
+            .map(|(label, place)| (label.as_str(), place.offset, place.counter))
+            .collect();
+        assert_eq!(offsets, [("0x10", 16, 8), ("0x20", 32, 0)]);
+    }
+
+    #[test]
+    fn what_is_no_program_is_said() {
+        let message = |path: &str| Program::open(path).err().unwrap();
+        assert!(message("/dev/null").ends_with("is no regular file"));
+        assert!(message("/nowhere").starts_with("/nowhere: "));
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let path = script.path().display().to_string();
+        let error = Program::open(&path).unwrap().probe("a", "b").unwrap_err();
+        assert_eq!(error, format!("{path}: no program or library for x86-64"));
+    }
+
+    #[test]
+    fn a_program_that_changes_is_another_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display().to_string();
+        let program = Program::open(&path).unwrap();
+        file.as_file().set_len(64).unwrap();
+        assert_ne!(Identity::of(&path).unwrap(), program.identity);
+    }
+
+    #[test]
+    fn near_names_one_at_a_time() {
+        let near = |typed: &str| {
+            near(typed, |visit| {
+                ["shop:open", "shop:checkout", "shop:checking"]
+                    .into_iter()
+                    .for_each(visit);
+            })
+        };
+        assert_eq!(near("shop:chekout").as_deref(), Some("shop:checkout"));
+        assert_eq!(near("library:lend"), None);
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn point() -> PointKey {
         kind: PointKind::Tracepoint,
         group: "sched".to_owned(),
         name: "sched_process_exec".to_owned(),
+        operands: String::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::procfs::Procfs;
 use super::{
     Error,
     argument::{Role, argument},
-    elf,
+    elf::{Place, Program},
     filter::{self, NotYet},
     functions,
     images::Conditions,
@@ -33,10 +33,12 @@ pub(super) const SECURITY: &str = "security_";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PointKey {
     pub(super) kind: PointKind,
-    /// Function, LSM hook or tracepoint.
+    /// Function, LSM hook, tracepoint, or a probe's provider and name.
     pub(super) name: String,
     /// Group of a tracepoint, or file.
     pub(super) group: String,
+    /// What the program says of the arguments at this place of a probe.
+    pub(super) operands: String,
 }
 
 impl fmt::Display for PointKey {
@@ -71,13 +73,10 @@ pub(super) enum PointKind {
     RawTracepoint,
     /// A tracepoint, with the fields that it records.
     Tracepoint,
-    /// Code of a program or library, by its offset in the file, with that of its counter, 0 for none.
-    Uprobe {
-        offset: u64,
-        counter: u64,
-        /// Which file it is of: another one may have taken its place.
-        file: elf::Identity,
-    },
+    /// Code of a program or library.
+    Uprobe(Place),
+    /// A probe that a program or library declares.
+    Usdt(Place),
 }
 
 /// What the kernel's types say of the parameters of a function.
@@ -92,7 +91,7 @@ impl PointKind {
     /// How programs find what they are called with.
     pub(super) const fn context(self) -> Context {
         match self {
-            Self::Kprobe | Self::KprobeReturn | Self::Uprobe { .. } => Context::Registers,
+            Self::Kprobe | Self::KprobeReturn | Self::Uprobe(_) | Self::Usdt(_) => Context::Registers,
             Self::Syscall { compat } => Context::SyscallRegisters { compat },
             Self::Function(Parameters { count, pointers }) | Self::FunctionReturn(Parameters { count, pointers }) => {
                 Context::Function {
@@ -120,7 +119,8 @@ impl PointKind {
             | Self::FunctionReturn(_) => op::KPROBE,
             Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
-            Self::Uprobe { .. } => op::UPROBE,
+            Self::Uprobe(_) => op::UPROBE,
+            Self::Usdt(_) => op::USDT,
         }
     }
 
@@ -135,7 +135,8 @@ impl PointKind {
             Self::Lsm(_) | Self::Security(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
-            Self::Uprobe { .. } => "uprobe",
+            Self::Uprobe(_) => "uprobe",
+            Self::Usdt(_) => "usdt",
         }
     }
 
@@ -150,7 +151,8 @@ impl PointKind {
             | Self::Security(_)
             | Self::RawTracepoint
             | Self::Tracepoint
-            | Self::Uprobe { .. } => None,
+            | Self::Uprobe(_)
+            | Self::Usdt(_) => None,
         }
     }
 
@@ -161,7 +163,7 @@ impl PointKind {
 
     /// Whether addresses among the arguments are of user space.
     pub(super) const fn is_of_user(self) -> bool {
-        matches!(self, Self::Syscall { .. } | Self::Uprobe { .. })
+        matches!(self, Self::Syscall { .. } | Self::Uprobe(_) | Self::Usdt(_))
     }
 }
 
@@ -247,6 +249,7 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
         kind,
         name: name.to_owned(),
         group: group.to_owned(),
+        operands: String::new(),
     };
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
@@ -309,16 +312,22 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
             reference_counters,
             ..
         } => {
-            let found = elf::places(path, places).map_err(Reason::Kernel)?;
-            let counters = reference_counters.iter().copied().chain(std::iter::repeat(0));
-            let file = elf::Identity::of(path).map_err(Reason::Kernel)?;
-            let kind = |offset, counter| PointKind::Uprobe { offset, counter, file };
-            let points = found.into_iter().zip(counters);
-            points
-                .map(|((symbol, offset), counter)| key(kind(offset, counter), path, &symbol))
-                .collect()
+            let program = Program::open(path).map_err(Reason::Kernel)?;
+            let places = program.places(places, reference_counters).map_err(Reason::Kernel)?;
+            let point = |(symbol, place): (String, Place)| key(PointKind::Uprobe(place), path, &symbol);
+            places.into_iter().map(point).collect()
         }
-        Target::Usdt { .. } => return Err(Reason::NotYet("usdts".into())),
+        Target::Usdt {
+            path, provider, name, ..
+        } => {
+            let program = Program::open(path).map_err(Reason::Kernel)?;
+            let places = program.probe(provider, name).map_err(Reason::Kernel)?;
+            let point = |(operands, place)| PointKey {
+                operands,
+                ..key(PointKind::Usdt(place), path, &format!("{provider}:{name}"))
+            };
+            places.into_iter().map(point).collect()
+        }
     })
 }
 
@@ -410,12 +419,17 @@ fn lower(
         .iter()
         .map(|selector| lower_selector(selector, hook, &args, &positions, &point, process))
         .collect::<Result<Vec<_>, Reason>>()?;
+    let (provider, name) = match &hook.target {
+        Target::Usdt { provider, name, .. } => (provider.clone(), name),
+        _ => (String::new(), &point.name),
+    };
     let mut info = HookInfo {
         policy: policy.name.clone(),
-        name: point.name.clone(),
+        name: name.clone(),
         subsystem: point.group.clone(),
+        provider,
         place: match point.kind {
-            PointKind::Uprobe { offset, counter, .. } => (offset, counter),
+            PointKind::Uprobe(place) => (place.offset, place.counter),
             _ => (0, 0),
         },
         args: infos,
@@ -431,7 +445,7 @@ fn lower(
     };
     let mut parts = vec![];
     if hook.needs_return() {
-        if let PointKind::Uprobe { .. } = point.kind {
+        if let PointKind::Uprobe(_) = point.kind {
             return Err(Reason::NotYet("the return of a function of a program".into()));
         }
         let Some(kind) = point.kind.returned() else {

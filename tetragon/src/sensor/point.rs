@@ -197,9 +197,9 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
         | PointKind::Security(_) => program.attach()?,
         PointKind::RawTracepoint => program.attach_raw_tracepoint(&key.name)?,
         PointKind::Tracepoint => program.attach_tracepoint(&key.group, &key.name)?,
-        PointKind::Uprobe { offset, counter, file } => {
+        PointKind::Uprobe(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it.
-            if elf::Identity::of(&key.group) != Ok(file) {
+            if elf::Identity::of(&key.group) != Ok(place.file) {
                 return Err(Error::Hook {
                     policy: String::new(),
                     hook: key.name.clone(),
@@ -209,7 +209,7 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
                     ),
                 });
             }
-            program.attach_uprobe(&key.group, offset, counter)?
+            program.attach_uprobe(&key.group, place.offset, place.counter)?
         }
     })
 }
@@ -233,9 +233,11 @@ fn load(
     };
     let code = ebpf_codegen::compile(&point).map_err(too_long)?;
     let name = match key.kind {
-        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn | PointKind::Uprobe { .. } => {
-            "hook_kprobe"
-        }
+        PointKind::Kprobe
+        | PointKind::Syscall { .. }
+        | PointKind::KprobeReturn
+        | PointKind::Uprobe(_)
+        | PointKind::Usdt(_) => "hook_kprobe",
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
         PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::Security(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
@@ -268,9 +270,11 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         function.map(|function| function.id.0)
     };
     Ok(match key.kind {
-        PointKind::Kprobe | PointKind::Syscall { .. } | PointKind::KprobeReturn | PointKind::Uprobe { .. } => {
-            ProgramKind::Kprobe
-        }
+        PointKind::Kprobe
+        | PointKind::Syscall { .. }
+        | PointKind::KprobeReturn
+        | PointKind::Uprobe(_)
+        | PointKind::Usdt(_) => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
         PointKind::Tracepoint => ProgramKind::Tracepoint,
         PointKind::Function(_) => ProgramKind::Tracing {

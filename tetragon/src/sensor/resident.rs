@@ -119,6 +119,7 @@ impl Placed {
             op::LSM => format!("lsm:{}", info.name),
             op::TRACEPOINT => format!("tracepoint:{}/{}", info.subsystem, info.name),
             op::UPROBE => format!("uprobe:{}:{}", info.subsystem, info.name),
+            op::USDT => format!("usdt:{}:{}", info.provider, info.name),
             _ => format!("kprobe:{}", info.name),
         };
         Self {

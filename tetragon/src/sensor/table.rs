@@ -23,10 +23,12 @@ const DELETED: usize = 4_096;
 pub struct HookInfo {
     /// Name of the policy.
     pub policy: String,
-    /// Function, LSM hook or tracepoint.
+    /// Function, LSM hook, tracepoint or probe.
     pub name: String,
-    /// Group of a tracepoint, or file of a uprobe.
+    /// Group of a tracepoint, or file of a uprobe or probe.
     pub subsystem: String,
+    /// Who declares the probe; empty where there is none.
+    pub provider: String,
     /// Of a uprobe: its offset in the file, and that of its counter.
     pub place: (u64, u64),
     /// Arguments in the order of events; records number them so.
@@ -154,6 +156,7 @@ mod tests {
             policy: "p".into(),
             name: name.into(),
             subsystem: String::new(),
+            provider: String::new(),
             place: (0, 0),
             args: vec![],
             returns: None,

@@ -1,27 +1,26 @@
 //! Policies on programs and libraries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context as _;
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 use policy::arg_type::ArgType;
 use policy::place::Spanned;
 use policy::spec::{Arg, Document, Uprobe, Usdt};
+use policy_elf::{Elf, Operand, Probes};
 
 /// Arguments of one hook that a policy may have.
 const ARGS: usize = 5;
 
-/// Type of the notes that declare probes (`sys/sdt.h`).
-const STAPSDT: u32 = 3;
-
 /// A hook on all functions of the file at `path`.
 pub(super) fn uprobes(path: &Path) -> anyhow::Result<Document> {
-    let bytes = read(path)?;
-    let file = parse(path, &bytes)?;
-    let symbols = file.symbols().chain(file.dynamic_symbols());
-    let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
-    let names: BTreeSet<&str> = functions.filter_map(|symbol| symbol.name().ok()).collect();
+    let mut names = BTreeSet::new();
+    let elf = open(path)?;
+    elf.functions(|function| {
+        names.insert(function.name.to_owned());
+    })
+    .with_context(|| path.display().to_string())?;
     anyhow::ensure!(
         !names.is_empty(),
         "{}: no symbols of functions: it was stripped",
@@ -30,10 +29,7 @@ pub(super) fn uprobes(path: &Path) -> anyhow::Result<Document> {
     let mut document = Document::new("uprobes");
     document.spec.uprobes.push(Uprobe {
         path: Spanned::nowhere(path.display().to_string()),
-        symbols: names
-            .into_iter()
-            .map(|name| Spanned::nowhere(name.to_owned()))
-            .collect(),
+        symbols: names.into_iter().map(Spanned::nowhere).collect(),
         ..Uprobe::default()
     });
     Ok(document)
@@ -41,105 +37,68 @@ pub(super) fn uprobes(path: &Path) -> anyhow::Result<Document> {
 
 /// A hook on each probe that the file at `path` declares.
 pub(super) fn usdts(path: &Path) -> anyhow::Result<Document> {
-    let bytes = read(path)?;
-    let file = parse(path, &bytes)?;
-    let notes = file.section_by_name(".note.stapsdt");
-    let notes = notes.and_then(|section| section.data().ok()).unwrap_or_default();
-    let probes = probes(notes);
-    anyhow::ensure!(!probes.is_empty(), "{} declares no probes", path.display());
-    let usdt = |((provider, name), args): ((&str, &str), &str)| Usdt {
-        path: Spanned::nowhere(path.display().to_string()),
-        provider: Spanned::nowhere(provider.to_owned()),
-        name: Spanned::nowhere(name.to_owned()),
-        args: typed(args),
-        ..Usdt::default()
-    };
+    let probes = open(path)?.probes().with_context(|| path.display().to_string())?;
     let mut document = Document::new("usdts");
-    document.spec.usdts = probes.into_iter().map(usdt).collect();
+    document.spec.usdts = hooks(path, &probes);
+    anyhow::ensure!(!document.spec.usdts.is_empty(), "{} declares no probes", path.display());
     Ok(document)
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("read {}", path.display()))
+fn open(path: &Path) -> anyhow::Result<Elf<File>> {
+    let file = File::open(path).with_context(|| format!("read {}", path.display()))?;
+    Elf::read(file).with_context(|| path.display().to_string())
 }
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> anyhow::Result<object::File<'a>> {
-    object::File::parse(bytes).with_context(|| format!("{}: no program or library", path.display()))
+/// A hook for each probe, by provider and name, with the arguments that the first of its places has.
+fn hooks(path: &Path, probes: &Probes) -> Vec<Usdt> {
+    let mut known = BTreeSet::new();
+    let mut first: Vec<_> = probes
+        .iter()
+        .filter(|probe| known.insert((probe.provider, probe.name)))
+        .collect();
+    first.sort_by_key(|probe| (probe.provider, probe.name));
+    let hook = |probe: policy_elf::Probe<'_>| Usdt {
+        path: Spanned::nowhere(path.display().to_string()),
+        provider: Spanned::nowhere(probe.provider.to_owned()),
+        name: Spanned::nowhere(probe.name.to_owned()),
+        args: typed(probe.arguments),
+        ..Usdt::default()
+    };
+    first.into_iter().map(hook).collect()
 }
 
-/// Arguments of each probe, as the first of its notes has them, by provider and name.
-fn probes(mut notes: &[u8]) -> BTreeMap<(&str, &str), &str> {
-    let mut probes = BTreeMap::new();
-    while let Some((kind, description, rest)) = note(notes) {
-        notes = rest;
-        if kind != STAPSDT {
-            continue;
-        }
-        // Address of the probe, of a section and of the semaphore.
-        let texts = description.get(24..).unwrap_or_default();
-        let mut texts = texts
-            .split(|&byte| byte == 0)
-            .map(|text| str::from_utf8(text).unwrap_or_default());
-        if let (Some(provider), Some(name), Some(args)) = (texts.next(), texts.next(), texts.next())
-            && !provider.is_empty()
-            && !name.is_empty()
-        {
-            probes.entry((provider, name)).or_insert(args);
-        }
-    }
-    probes
-}
-
-/// Type and description of the first of `notes`, and what is behind it.
-fn note(notes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
-    let word = |at: usize| Some(u32::from_le_bytes(notes.get(at..at + 4)?.try_into().ok()?));
-    let padded = |len: u32| (len as usize).checked_next_multiple_of(4);
-    let (name, description, kind) = (padded(word(0)?)?, word(4)?, word(8)?);
-    let start = 12_usize.checked_add(name)?;
-    let bytes = notes.get(start..start.checked_add(description as usize)?)?;
-    let end = start.checked_add(padded(description)?)?.min(notes.len());
-    Some((kind, bytes, notes.get(end..)?))
-}
-
-/// The types of arguments such as `-4@%eax 8@-8(%rbp)`: width, minus for a sign, and where it is.
-fn typed(args: &str) -> Vec<Arg> {
-    let sizes = args.split_ascii_whitespace().filter_map(|arg| arg.split_once('@'));
-    let arg = |(index, (size, _)): (usize, (&str, &str))| Arg {
+/// The first arguments of a probe that can be read, with their types.
+fn typed(arguments: &str) -> Vec<Arg> {
+    let operands = policy_elf::split(arguments).map(Operand::parse);
+    let arg = |(index, operand): (usize, Operand<'_>)| Arg {
         index: Spanned::nowhere(index as u32),
-        arg_type: Spanned::nowhere(match size {
-            "-1" => ArgType::Int8,
-            "1" => ArgType::Uint8,
-            "-2" => ArgType::Int16,
-            "2" => ArgType::Uint16,
-            "-4" => ArgType::Int,
-            "4" => ArgType::Uint32,
-            "-8" => ArgType::Int64,
-            _ => ArgType::Uint64,
+        arg_type: Spanned::nowhere(match (operand.bytes, operand.signed) {
+            (1, true) => ArgType::Int8,
+            (1, false) => ArgType::Uint8,
+            (2, true) => ArgType::Int16,
+            (2, false) => ArgType::Uint16,
+            (4, true) => ArgType::Int,
+            (4, false) => ArgType::Uint32,
+            (_, true) => ArgType::Int64,
+            (_, false) => ArgType::Uint64,
         }),
         ..Arg::default()
     };
-    sizes.enumerate().map(arg).take(ARGS).collect()
+    let readable = operands
+        .enumerate()
+        .filter_map(|(index, operand)| Some((index, operand.ok()?)));
+    readable.map(arg).take(ARGS).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn written(provider: &str, name: &str, args: &str) -> Vec<u8> {
-        let description = [
-            &[0; 24],
-            provider.as_bytes(),
-            b"\0",
-            name.as_bytes(),
-            b"\0",
-            args.as_bytes(),
-            b"\0",
-        ]
-        .concat();
+    fn note(provider: &str, name: &str, arguments: &str) -> Vec<u8> {
+        let texts = format!("{provider}\0{name}\0{arguments}\0");
+        let description = [&[0; 24], texts.as_bytes()].concat();
         let mut note = vec![];
-        for word in [8, description.len() as u32, STAPSDT] {
+        for word in [8, description.len() as u32, 3] {
             note.extend(word.to_le_bytes());
         }
         note.extend(b"stapsdt\0");
@@ -149,30 +108,27 @@ mod tests {
     }
 
     #[test]
-    fn probes_with_their_arguments() {
+    fn a_hook_for_each_probe_with_the_arguments_that_can_be_read() {
         let notes = [
-            written("shop", "checkout", "-4@%eax 8@-8(%rbp)"),
-            written("shop", "checkout", "-4@%ebx 8@%rax"),
-            written("shop", "open", ""),
+            note("shop", "open", ""),
+            note("shop", "checkout", "-4@%eax 8f@%xmm0 8@-8(%rbp)"),
+            note("shop", "checkout", "-4@%ebx 8@%rax"),
         ]
         .concat();
-        let probes = probes(&notes);
-        assert_eq!(probes.len(), 2);
-        assert_eq!(probes[&("shop", "open")], "");
-        let types: Vec<_> = typed(probes[&("shop", "checkout")])
+        let hooks = hooks(Path::new("/bin/shop"), &Probes::of(notes, None));
+        let hooks: Vec<_> = hooks
             .iter()
-            .map(|arg| (arg.index.value, arg.arg_type.value))
+            .map(|hook| {
+                let args = hook.args.iter().map(|arg| (arg.index.value, arg.arg_type.value));
+                (hook.name.as_str(), args.collect::<Vec<_>>())
+            })
             .collect();
-        assert_eq!(types, [(0, ArgType::Int), (1, ArgType::Uint64)]);
-    }
-
-    proptest! {
-        #[test]
-        fn notes_may_be_anything(mut notes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..60, size in 0_u32..64) {
-            if let Some(place) = notes.get_mut(at..at + 4) {
-                place.copy_from_slice(&size.to_le_bytes());
-            }
-            probes(&notes);
-        }
+        assert_eq!(
+            hooks,
+            [
+                ("checkout", vec![(0, ArgType::Int), (2, ArgType::Uint64)]),
+                ("open", vec![])
+            ]
+        );
     }
 }
