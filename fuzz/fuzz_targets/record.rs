@@ -20,6 +20,12 @@ fuzz_target!(|bytes: &[u8]| {
         Record::Exit(exit) => size_of_val(&exit),
         Record::Clone(clone) => clone.cgroup.len() + size_of_val(&clone.head),
         Record::Data(data) => data.bytes.len() + size_of_val(&data.head),
+        Record::Hook(hook) => {
+            let args = hook.args.values();
+            let read: usize = args.map(|arg| size_of_val(&arg.head) + arg.bytes.len()).sum();
+            assert!(size_of_val(&hook.head) + read <= bytes.len());
+            return;
+        }
     };
     assert_eq!(variable, bytes.len());
 });
