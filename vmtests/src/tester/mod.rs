@@ -9,6 +9,7 @@ pub mod end;
 mod events;
 pub mod files;
 pub mod privileges;
+pub mod probes;
 pub mod say;
 pub mod start;
 pub mod swap;
@@ -214,6 +215,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "many",
         "EXPORT ONE ALL: so many policies on one hook and in all",
         swap::many,
+    ),
+    (
+        "probes",
+        "PRICE TEXT: probes with these among their arguments",
+        probes::probes,
     ),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
