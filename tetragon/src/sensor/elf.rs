@@ -90,8 +90,8 @@ impl<'a> Program<'a> {
             UprobePlaces::Symbols(symbols) => self.symbols(symbols)?,
         };
         let counters = counters.iter().copied().chain(std::iter::repeat(0));
-        let place = |((label, offset), counter)| (label, self.place(offset, counter));
-        Ok(found.into_iter().zip(counters).map(place).collect())
+        let place = |((label, offset), counter)| Ok((label, self.place(offset, counter)?));
+        found.into_iter().zip(counters).map(place).collect()
     }
 
     /// The places of a probe, each with what the program says of the arguments there.
@@ -107,7 +107,7 @@ impl<'a> Program<'a> {
                 0 => 0,
                 address => self.offset(&elf, address)?,
             };
-            let place = self.place(self.offset(&elf, probe.address)?, counter);
+            let place = self.place(self.offset(&elf, probe.address)?, counter)?;
             let place = (probe.arguments.to_owned(), place);
             if !places.contains(&place) {
                 places.push(place);
@@ -182,12 +182,19 @@ impl<'a> Program<'a> {
         offset.ok_or_else(|| format!("{} has nothing at address {address:#x}", self.path))
     }
 
-    fn place(&self, offset: u64, counter: u64) -> Place {
-        Place {
+    fn place(&self, offset: u64, counter: u64) -> Result<Place, String> {
+        // The kernel is told in 32 bits.
+        if counter > u64::from(u32::MAX) {
+            return Err(format!(
+                "{}: the counter at offset {counter:#x} is beyond the first 4 GiB of the file",
+                self.path
+            ));
+        }
+        Ok(Place {
             offset,
             counter,
             file: self.identity,
-        }
+        })
     }
 
     fn error(&self, error: &policy_elf::Error) -> String {
@@ -246,6 +253,10 @@ mod tests {
             .map(|(label, place)| (label.as_str(), place.offset, place.counter))
             .collect();
         assert_eq!(offsets, [("0x10", 16, 8), ("0x20", 32, 0)]);
+        let error = program
+            .places(&UprobePlaces::Offsets(vec![16]), &[1 << 32])
+            .unwrap_err();
+        assert!(error.ends_with("the counter at offset 0x100000000 is beyond the first 4 GiB of the file"));
     }
 
     #[test]

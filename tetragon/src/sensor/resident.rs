@@ -225,6 +225,13 @@ impl Resident {
         }
     }
 
+    /// What its hook points are called; the places of a probe are called alike.
+    pub(super) fn descriptions(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.hooks.iter().map(|hook| hook.point.to_string()).collect();
+        names.dedup();
+        names
+    }
+
     /// Its hook points, each once.
     pub(super) fn points(&self) -> Vec<(PointKey, ProgramKind)> {
         let mut points: Vec<(PointKey, ProgramKind)> = vec![];

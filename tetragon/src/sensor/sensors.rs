@@ -251,7 +251,7 @@ impl Sensors {
                 name: id.name.clone(),
                 namespace: id.namespace.clone(),
                 domain: id.domain.clone(),
-                sensors: policy.hooks.iter().map(|hook| hook.point.to_string()).collect(),
+                sensors: policy.descriptions(),
                 #[allow(deprecated, reason = "old clients look at it")]
                 enabled: state == TracingPolicyState::TpStateEnabled,
                 error: match &policy.state {
@@ -353,8 +353,7 @@ impl Sensors {
             });
         }
         for id in &ids {
-            let hooks = &self.find(id)?.hooks;
-            let sensors: Vec<String> = hooks.iter().map(|hook| hook.point.to_string()).collect();
+            let sensors = self.find(id)?.descriptions();
             tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
         }
         Ok(())

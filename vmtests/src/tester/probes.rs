@@ -91,11 +91,12 @@ pub fn probes(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "pid": std::process::id(), "watched": watched }))
 }
 
+/// With an argument that no program can read, and one that is no integer.
 fn open() {
     // SAFETY: does nothing.
     unsafe {
         asm!(
-            probe!("open", "4@$7 8f@%xmm0", "0"),
+            probe!("open", "4@$7 8f@%xmm0 8@16", "0"),
             options(att_syntax, nostack, preserves_flags)
         );
     }
