@@ -122,6 +122,36 @@ impl<S: Source> Elf<S> {
         })
     }
 
+    /// The note that the linker wrote to tell this build from others; nothing if it wrote none, or what it wrote cannot be
+    /// read. At most 64 bytes.
+    pub fn build_id(&self) -> Option<Vec<u8>> {
+        /// Length of the name and of the rest, type, name.
+        const HEAD: usize = 16;
+        /// `NT_GNU_BUILD_ID` (elf(5)).
+        const BUILD_ID: u32 = 3;
+        const LONGEST: u32 = 64;
+        let section = self.section(".note.gnu.build-id").ok()??;
+        let bytes = self.contents(&section, 1 << 10, "build id").ok()?;
+        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let (name, len, kind) = (word(0)?, word(4)?, word(8)?);
+        if (name, kind) != (4, BUILD_ID) || bytes.get(12..HEAD)? != b"GNU\0" || len > LONGEST {
+            return None;
+        }
+        Some(bytes.get(HEAD..HEAD + len as usize)?.to_vec())
+    }
+
+    /// What runs from `offset` in the file on: its address, from where the file wants to be.
+    pub fn address(&self, offset: u64) -> Option<u64> {
+        self.segments.iter().find_map(|segment| {
+            let within = offset.checked_sub(segment.offset)?;
+            if within < segment.len {
+                segment.address.checked_add(within)
+            } else {
+                None
+            }
+        })
+    }
+
     /// The first section of that name, which has at most 31 bytes.
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section>, Error> {
         let Some(names) = self.sections.get(self.names) else {

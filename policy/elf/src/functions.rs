@@ -24,6 +24,8 @@ pub struct Function<'a> {
     pub name: &'a str,
     /// Where it is when the program runs, from where the file wants to be.
     pub address: u64,
+    /// Bytes of its code, 0 when nobody said.
+    pub size: u64,
     /// Whether it is there only for programs that were linked with an older version of the library.
     pub outdated: bool,
 }
@@ -120,6 +122,7 @@ impl<S: Source> Elf<S> {
             visit(Function {
                 name,
                 address: symbol.st_value.get(LE),
+                size: symbol.st_size.get(LE),
                 outdated: u16::from_le_bytes(version) & VERSYM_HIDDEN != 0,
             });
             Ok(())

@@ -8,16 +8,17 @@ use ebpf_abi::{
 };
 use policy::arg_type::ArgType;
 use tetragon_api::v1::{
-    KprobeAction, KprobeArgument, ProcessKprobe, ProcessLsm, ProcessTracepoint, ProcessUprobe, ProcessUsdt,
-    get_events_response as events,
+    KprobeAction, KprobeArgument, Process, ProcessKprobe, ProcessLoader, ProcessLsm, ProcessTracepoint, ProcessUprobe,
+    ProcessUsdt, get_events_response as events,
 };
 
 use super::{
     calls::{Call, Stacks},
     family::Family,
+    loads::Mapped,
     pipeline::Pipeline,
 };
-use crate::{event::hook, record, sensor::HookInfo, sink::Sink};
+use crate::{event::hook, record, sensor::HookInfo, sink::Sink, text};
 
 /// What the return of a function adds to an event.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ impl Pipeline {
             self.counters.hook_unknown.add(1);
             return;
         };
+        if info.loader {
+            self.mapped(record, sink);
+            return;
+        }
         if head.flags & hook_flag::RETURN != 0 {
             self.returned(record, &info, sink);
             return;
@@ -148,8 +153,7 @@ impl Pipeline {
         true
     }
 
-    /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the
-    /// event that made it known, so what is not known now never will be.
+    /// Emits the event of a hook.
     fn emit_hook(&mut self, call: Call, returned: Returned, info: &HookInfo, sink: &mut dyn Sink) {
         let Call {
             head,
@@ -157,17 +161,9 @@ impl Pipeline {
             data,
             stacks,
         } = call;
-        let slot = self.cache.find(head.process);
-        let parent = slot.and_then(|slot| self.cache.parent(slot));
-        let process = slot.and_then(|slot| self.cache.lend(slot));
-        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
-        let leader = process.tid.replace(head.tid);
-        let mut family = parent.map(|parent| self.family(parent));
-        let parent = family.as_mut().map(Family::take_parent);
         let action = hook::action(head.action).into();
-        let time = self.clock.timestamp(head.header.ktime);
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
-        let event = match head.header.op {
+        self.emit_of(&head, sink, |process, parent| match head.header.op {
             op::LSM => events::Event::ProcessLsm(ProcessLsm {
                 process: Some(process),
                 parent,
@@ -235,13 +231,56 @@ impl Pipeline {
                 tags,
                 ..ProcessKprobe::default()
             }),
+        });
+    }
+
+    /// Tells of a file that was mapped, unless that was told of the same process before.
+    fn mapped(&mut self, record: &record::Hook<'_>, sink: &mut dyn Sink) {
+        let head = &record.head;
+        let Some(mapped) = Mapped::read(record) else {
+            self.counters.malformed.add(1);
+            return;
         };
+        if !self.loads.is_new(head.process, &mapped.path) {
+            return;
+        }
+        let buildid = self.loads.build_id(head.process.pid, &mapped).unwrap_or_default();
+        let path = text::lossy(&mapped.path);
+        self.emit_of(head, sink, |process, parent| {
+            events::Event::ProcessLoader(ProcessLoader {
+                process: Some(process),
+                parent,
+                path,
+                buildid,
+                ..ProcessLoader::default()
+            })
+        });
+    }
+
+    /// Emits the event that `build` makes of the process and its parent. The process is whom the kernel programs took for
+    /// it; in the ring it comes after the event that made it known, so what is not known now never will be.
+    fn emit_of(
+        &mut self,
+        head: &HookEvent,
+        sink: &mut dyn Sink,
+        build: impl FnOnce(Process, Option<Process>) -> events::Event,
+    ) {
+        let slot = self.cache.find(head.process);
+        let parent = slot.and_then(|slot| self.cache.parent(slot));
+        let process = slot.and_then(|slot| self.cache.lend(slot));
+        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
+        let leader = process.tid.replace(head.tid);
+        let mut family = parent.map(|parent| self.family(parent));
+        let parent = family.as_mut().map(Family::take_parent);
+        let time = self.clock.timestamp(head.header.ktime);
+        let event = build(process, parent);
         let (process, parent) = match self.emit(event, time, sink) {
             Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
             Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent),
             Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent),
             Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
             Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
+            Some(events::Event::ProcessLoader(event)) => (event.process, event.parent),
             _ => return,
         };
         if let Some(family) = family {

@@ -28,6 +28,7 @@ mod error;
 mod family;
 mod hooks;
 mod kernel_types;
+mod loads;
 mod object;
 mod options;
 mod pipeline;

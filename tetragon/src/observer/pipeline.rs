@@ -42,6 +42,8 @@ pub(super) struct Pipeline {
     pub(super) hooks: sensor::Reader,
     /// Functions that have not returned.
     pub(super) calls: Calls,
+    /// Files that were mapped.
+    pub(super) loads: super::loads::Loads,
     /// What the code in stack traces is called.
     pub(super) names: crate::stack::Names,
     /// Losses up to which the cache agrees with the kernel's map.

@@ -15,6 +15,7 @@ use super::{
     cgroup,
     data::DataCache,
     kernel_types::{self, KernelTypes},
+    loads::Loads,
     object,
     pipeline::Pipeline,
     privileges, self_test, spares,
@@ -183,6 +184,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         counters,
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
+        loads: Loads::new(root.clone()),
         names: stack::Names::new(root, stack_addresses),
         reconciled: 0,
     }

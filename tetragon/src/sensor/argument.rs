@@ -380,7 +380,7 @@ fn follow(way: &mut Vec<i32>, offset: i32, pointer: bool) {
     }
 }
 
-fn member(kernel: &Running<'_>, structure: &str, member: &str) -> Result<i32, Reason> {
+pub(super) fn member(kernel: &Running<'_>, structure: &str, member: &str) -> Result<i32, Reason> {
     let lacks = || Reason::Kernel(format!("the kernel has no {structure}.{member}"));
     let ty = kernel.types.structure(structure).ok_or_else(lacks)?;
     let found = kernel.types.member(ty, member).ok_or_else(lacks)?;

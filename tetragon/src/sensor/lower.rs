@@ -22,6 +22,7 @@ use super::{
     filter::{self, NotYet},
     functions,
     images::Conditions,
+    loader,
     running::Running,
     table::{ArgInfo, HookInfo},
 };
@@ -85,6 +86,16 @@ pub(super) struct Parameters {
     count: u8,
     /// A bit for each, and for the result behind them, that is no plain number.
     pointers: u16,
+}
+
+impl Parameters {
+    /// Those of function `name`, which has `count`.
+    pub(super) fn of(kernel: &Running<'_>, name: &str, count: u8) -> Self {
+        Self {
+            count,
+            pointers: kernel.pointers(name),
+        }
+    }
 }
 
 impl PointKind {
@@ -199,24 +210,25 @@ pub(super) fn policy(
     if policy.enforcer.is_some() {
         return Err(not_yet("enforcers".into()));
     }
-    if policy.loader {
-        return Err(not_yet("loader".into()));
-    }
     let namespaces = crate::procfs::namespaces(&procfs.file(1, "ns"));
     let mut process = |condition: &ProcessFilter| {
         let host = |position| namespaces.at(position);
         filter::process(condition, host, conditions)
     };
+    let failed = |hook: &dyn fmt::Display, reason| match reason {
+        Reason::NotYet(what) => not_yet(what),
+        Reason::Kernel(reason) => Error::Hook {
+            policy: policy.name.clone(),
+            hook: hook.to_string(),
+            reason,
+        },
+    };
     let mut wanted = vec![];
+    if policy.loader {
+        wanted.push(loader::wanted(policy, kernel).map_err(|reason| failed(&"spec.loader", reason))?);
+    }
     for hook in &policy.hooks {
-        let failed = |reason| match reason {
-            Reason::NotYet(what) => not_yet(what),
-            Reason::Kernel(reason) => Error::Hook {
-                policy: policy.name.clone(),
-                hook: hook.place.path.to_string(),
-                reason,
-            },
-        };
+        let failed = |reason| failed(&hook.place.path, reason);
         for point in points(hook, kernel).map_err(failed)? {
             wanted.push(lower(policy, hook, point, kernel, &mut process).map_err(failed)?);
         }
@@ -289,10 +301,7 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
         }
         Target::Lsm { hook } => {
             let function = format!("{LSM}{hook}");
-            let parameters = Parameters {
-                count: kernel.parameters(&function).unwrap_or(0) as u8,
-                pointers: kernel.pointers(&function),
-            };
+            let parameters = Parameters::of(kernel, &function, kernel.parameters(&function).unwrap_or(0) as u8);
             vec![key(PointKind::Lsm(parameters), "", hook)]
         }
         Target::Tracepoint { subsystem, event } => {
@@ -346,10 +355,7 @@ fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(
         .any(|arg| matches!(arg.source, model::Source::Register(_)));
     move |name: &str| match kernel.parameters(name) {
         Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
-            let parameters = Parameters {
-                count: count as u8,
-                pointers: kernel.pointers(name),
-            };
+            let parameters = Parameters::of(kernel, name, count as u8);
             if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
                 // Preferred: while a program at a trampoline runs, calls of others on its CPU may pass it unseen
                 // (`bpf_prog_enter_recur`, kernel/bpf/trampoline.c); programs of security hooks are always run.
@@ -424,6 +430,7 @@ fn lower(
         _ => (String::new(), &point.name),
     };
     let mut info = HookInfo {
+        loader: false,
         policy: policy.name.clone(),
         name: name.clone(),
         subsystem: point.group.clone(),

@@ -25,6 +25,7 @@ mod files;
 mod filter;
 mod functions;
 mod images;
+pub(crate) mod loader;
 mod lower;
 mod misses;
 mod point;

@@ -19,8 +19,10 @@ use super::misses::Misses;
 const DELETED: usize = 4_096;
 
 /// What events of a hook are called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookInfo {
+    /// Whether its events tell of programs and libraries that are mapped, and not of what a policy names.
+    pub loader: bool,
     /// Name of the policy.
     pub policy: String,
     /// Function, LSM hook, tracepoint or probe.
@@ -155,13 +157,7 @@ mod tests {
         HookInfo {
             policy: "p".into(),
             name: name.into(),
-            subsystem: String::new(),
-            provider: String::new(),
-            place: (0, 0),
-            args: vec![],
-            returns: None,
-            message: String::new(),
-            tags: vec![],
+            ..HookInfo::default()
         }
     }
 

@@ -9,14 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use object::{
-    Endianness,
-    elf::{FileHeader64, PT_LOAD, STT_FUNC},
-    read::{
-        ReadCache, ReadRef,
-        elf::{FileHeader as _, ProgramHeader as _, Sym as _},
-    },
-};
+use policy_elf::Elf;
 
 /// Bytes of the list of a process's mappings that are read.
 const MAPS_LEN: u64 = 4 << 20;
@@ -27,9 +20,6 @@ const FILES: usize = 16;
 /// Functions of a file that are taken, and bytes of their names, at most.
 const FUNCTIONS: usize = 200_000;
 const NAMES_LEN: usize = 16 << 20;
-
-/// Longest name.
-const NAME_LEN: usize = 1_024;
 
 /// Part of a file in the memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +74,7 @@ type Identity = (u64, u64, u64, i64, i64);
 
 /// Files whose functions are known, those that were asked for last at the front.
 #[derive(Debug, Default)]
-pub(super) struct Files(VecDeque<(Identity, Code)>);
+pub(super) struct Files(VecDeque<(Identity, Option<Code>)>);
 
 impl Files {
     /// The functions of the file of `mapping`.
@@ -97,73 +87,45 @@ impl Files {
         let entry = if let Some(at) = known {
             self.0.remove(at)?
         } else {
-            // Only what is looked at is read.
-            let cache = ReadCache::new(File::open(&path).ok()?);
-            (identity, Code::parse(&cache).unwrap_or_default())
+            (identity, Code::read(File::open(&path).ok()?))
         };
         self.0.push_front(entry);
         self.0.truncate(FILES);
-        self.0.front().map(|(_, code)| code)
+        self.0.front().and_then(|(_, code)| code.as_ref())
     }
 }
 
 /// The functions of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Code {
-    /// Of what is mapped: offset in the file, length there, address.
-    segments: Vec<(u64, u64, u64)>,
+    elf: Elf<File>,
     /// Address, size, and where in `names` the name is.
     functions: Vec<(u64, u64, Range<u32>)>,
     names: String,
 }
 
 impl Code {
-    fn parse<'a, R: ReadRef<'a>>(data: R) -> Result<Self, object::Error> {
-        let header = FileHeader64::<Endianness>::parse(data)?;
-        let endian = header.endian()?;
-        let mut code = Self::default();
-        for segment in header.program_headers(endian, data)? {
-            if segment.p_type(endian) == PT_LOAD {
-                let (offset, len) = (segment.p_offset(endian), segment.p_filesz(endian));
-                code.segments.push((offset, len, segment.p_vaddr(endian)));
+    fn read(file: File) -> Option<Self> {
+        let elf = Elf::read(file).ok()?;
+        let (mut functions, mut names) = (vec![], String::new());
+        // What cannot be read has no more functions than those before.
+        let _ = elf.functions(|function| {
+            if functions.len() < FUNCTIONS && names.len() + function.name.len() <= NAMES_LEN {
+                let at = names.len() as u32;
+                names.push_str(function.name);
+                functions.push((function.address, function.size, at..names.len() as u32));
             }
-        }
-        let sections = header.sections(endian, data)?;
-        for kind in [object::elf::SHT_SYMTAB, object::elf::SHT_DYNSYM] {
-            let Ok(symbols) = sections.symbols(endian, data, kind) else {
-                continue;
-            };
-            for symbol in symbols.iter() {
-                if symbol.st_type() != STT_FUNC || symbol.is_undefined(endian) {
-                    continue;
-                }
-                let name = symbol.name(endian, symbols.strings()).ok();
-                let name = name.and_then(|name| std::str::from_utf8(name).ok());
-                let Some(name) = name.filter(|name| name.len() <= NAME_LEN) else {
-                    continue;
-                };
-                if code.functions.len() == FUNCTIONS || code.names.len() + name.len() > NAMES_LEN {
-                    break;
-                }
-                let at = code.names.len() as u32;
-                code.names.push_str(name);
-                let place = at..code.names.len() as u32;
-                code.functions
-                    .push((symbol.st_value(endian), symbol.st_size(endian), place));
-            }
-        }
+        });
         // Of several names of one address, the first counts.
-        code.functions.sort_by_key(|&(address, ..)| address);
-        code.functions.dedup_by_key(|&mut (address, ..)| address);
-        Ok(code)
+        functions.sort_by_key(|&(address, ..)| address);
+        functions.dedup_by_key(|&mut (address, ..)| address);
+        functions.shrink_to_fit();
+        Some(Self { elf, functions, names })
     }
 
     /// The function that is at `offset` in the file.
     pub(super) fn find(&self, offset: u64) -> Option<&str> {
-        let address = self.segments.iter().find_map(|&(start, len, address)| {
-            let within = offset.checked_sub(start).filter(|within| *within < len)?;
-            address.checked_add(within)
-        })?;
+        let address = self.elf.address(offset)?;
         let behind = self.functions.partition_point(|&(start, ..)| start <= address);
         let (start, size, place) = self.functions.get(behind.checked_sub(1)?)?;
         // Those written by hand may have no size.
@@ -209,8 +171,7 @@ mod tests {
         let executable = std::env::current_exe().unwrap();
         assert_eq!(mapping.path, executable.display().to_string());
         // `map_files` is for root alone.
-        let cache = ReadCache::new(File::open(executable).unwrap());
-        let code = Code::parse(&cache).unwrap();
+        let code = Code::read(File::open(executable).unwrap()).unwrap();
         let name = code.find(address - mapping.range.start + mapping.offset).unwrap();
         assert!(name.contains("a_function_that_is_looked_for"), "{name}");
         assert_eq!(code.find(u64::MAX), None);
@@ -218,6 +179,6 @@ mod tests {
 
     #[test]
     fn what_is_no_program_has_no_functions() {
-        assert!(Code::parse(&b"#!/bin/sh\n"[..]).is_err());
+        assert!(Code::read(File::open("/proc/self/comm").unwrap()).is_none());
     }
 }

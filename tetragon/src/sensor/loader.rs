@@ -1,0 +1,115 @@
+//! Programs and libraries that processes map to run (`loader: true`).
+//!
+//! The kernel passes its function `perf_event_mmap` whenever a file has been mapped, whether or not anybody collects
+//! performance events.
+
+use ebpf_abi::hook::{Slot, path_kind};
+use ebpf_codegen::{Arg, Filter, Hook, NumberTest, Read, Selector, Source, Subject};
+use policy::model::Policy;
+use std::mem::offset_of;
+
+use super::{
+    argument::member,
+    lower::{Parameters, PointKey, PointKind, Reason, Wanted},
+    running::Running,
+    table::HookInfo,
+};
+
+/// The function.
+const FUNCTION: &str = "perf_event_mmap";
+
+/// `VM_EXEC` (`include/linux/mm.h`).
+const VM_EXEC: u64 = 4;
+
+/// What records have, by the [kinds](ebpf_abi::event::HookArg::kind) of their arguments.
+pub(crate) mod value {
+    /// Path of the file.
+    pub(crate) const PATH: u16 = 0;
+    /// First address.
+    pub(crate) const START: u16 = 1;
+    /// Address behind the last.
+    pub(crate) const END: u16 = 2;
+    /// Number of the file on its device.
+    pub(crate) const INODE: u16 = 3;
+    /// The device, as the kernel numbers it.
+    pub(crate) const DEVICE: u16 = 4;
+    /// How it is mapped.
+    pub(super) const FLAGS: u16 = 5;
+}
+
+/// What `policy` wants.
+pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Reason> {
+    let kind = match kernel.parameters(FUNCTION) {
+        Some(1) => PointKind::Function(Parameters::of(kernel, FUNCTION, 1)),
+        _ if kernel.is_function(FUNCTION) => PointKind::Kprobe,
+        _ => {
+            return Err(Reason::Kernel(format!(
+                "the kernel has no function `{FUNCTION}`: it was built without CONFIG_PERF_EVENTS"
+            )));
+        }
+    };
+    let of_area = |name| member(kernel, "vm_area_struct", name);
+    let of_file = |name| member(kernel, "file", name);
+    let of_inode = |name| member(kernel, "inode", name);
+    let (file, inode) = (of_area("vm_file")?, of_file("f_inode")?);
+    let arg = |kind, way: &[i32], read| Arg {
+        source: Source::Parameter(0),
+        way: way.to_vec(),
+        read,
+        kind,
+        beside: false,
+    };
+    let number = |bytes| Read::Number { bytes, signed: false };
+    let device = [file, inode, of_inode("i_sb")?, member(kernel, "super_block", "s_dev")?];
+    let args = vec![
+        arg(value::PATH, &[file, 0], Read::Path(path_kind::FILE)),
+        arg(value::START, &[of_area("vm_start")?], number(8)),
+        arg(value::END, &[of_area("vm_end")?], number(8)),
+        arg(value::INODE, &[file, inode, of_inode("i_ino")?], number(8)),
+        arg(value::DEVICE, &device, number(4)),
+        arg(value::FLAGS, &[of_area("vm_flags")?], number(8)),
+    ];
+    let executable = NumberTest::AnyBit {
+        masks: vec![VM_EXEC],
+        not: false,
+    };
+    let has_path = NumberTest::In {
+        ranges: vec![(0, 0)],
+        not: true,
+    };
+    let filters = vec![
+        Filter::Number(Subject::Arg(usize::from(value::FLAGS)), executable),
+        Filter::Field {
+            subject: Subject::Arg(usize::from(value::PATH)),
+            offset: offset_of!(Slot, len) as u16,
+            bytes: 4,
+            mask: u64::MAX,
+            test: has_path,
+        },
+    ];
+    let hook = Hook {
+        args,
+        selectors: vec![Selector {
+            filters,
+            actions: vec![],
+        }],
+        ..Hook::default()
+    };
+    let point = PointKey {
+        kind,
+        name: FUNCTION.to_owned(),
+        group: String::new(),
+        operands: String::new(),
+    };
+    Ok(Wanted {
+        parts: vec![(point, hook)],
+        info: HookInfo {
+            loader: true,
+            policy: policy.name.clone(),
+            name: FUNCTION.to_owned(),
+            ..HookInfo::default()
+        },
+        position: 0,
+        labels: vec![],
+    })
+}
