@@ -136,6 +136,12 @@ impl Syscall {
         }
     }
 
+    /// The call that `number` is of programs of `abi`; `None` when there is none.
+    pub fn of(abi: Abi, number: u32) -> Option<Self> {
+        let (name, number) = abi.syscalls().find(|&(_, known)| known == number)?;
+        Some(Self { abi, name, number })
+    }
+
     /// Names that its function may have in a kernel, most likely first.
     pub fn symbols(&self) -> Vec<String> {
         let function = FUNCTIONS

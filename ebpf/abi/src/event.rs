@@ -272,6 +272,9 @@ pub mod hook_flag {
 /// [`HookArg::flags`] of bytes that came before in [`DataEvent`] records; how many is the value.
 pub const IN_DATA: u16 = 1;
 
+/// [`HookArg::kind`] of the number of the system call, where a hook sees all of them.
+pub const CALL: u16 = u16::MAX - 2;
+
 /// [`HookArg::kind`] of what is no argument of the policy: addresses of the code that was running, 8 bytes each, that of the
 /// innermost function first.
 pub mod stack {

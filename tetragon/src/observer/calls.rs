@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ebpf_abi::event::HookEvent;
+use policy::syscalls::{Abi, Syscall};
 use tetragon_api::v1::{KprobeArgument, StackTraceEntry};
 
 /// Calls that are remembered at most. As many as the kernel programs remember.
@@ -22,6 +23,8 @@ pub(super) struct Call {
     pub(super) data: Vec<KprobeArgument>,
     /// What was running.
     pub(super) stacks: Stacks,
+    /// The function, where the hook is of many.
+    pub(super) function: Option<String>,
 }
 
 /// The code that was running; empty where nobody asked for it.
@@ -32,6 +35,27 @@ pub(super) struct Stacks {
     /// Of the process.
     pub(super) user: Vec<StackTraceEntry>,
 }
+
+/// Functions of system calls by their numbers, as far as they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Functions(HashMap<u32, String>);
+
+impl Functions {
+    /// The function of native system call `number`.
+    pub(super) fn of(&mut self, number: u32) -> String {
+        let name = || {
+            let symbol = Syscall::of(Abi::NATIVE, number).and_then(|syscall| syscall.symbols().into_iter().next());
+            symbol.unwrap_or_else(|| format!("sys_{number}"))
+        };
+        if self.0.len() > KNOWN {
+            self.0.clear();
+        }
+        self.0.entry(number).or_insert_with(name).clone()
+    }
+}
+
+/// Functions of system calls that are remembered: programs may ask for any number.
+const KNOWN: usize = 1_024;
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -100,6 +124,7 @@ mod tests {
             args: vec![],
             data: vec![],
             stacks: Stacks::default(),
+            function: None,
         }
     }
 

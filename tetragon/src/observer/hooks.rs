@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ebpf_abi::{
-    event::{HookArg, HookEvent, IN_DATA, data_kind, hook_flag, op, stack},
+    event::{CALL, HookArg, HookEvent, IN_DATA, data_kind, hook_flag, op, stack},
     map::ProcessKey,
 };
 use policy::arg_type::ArgType;
@@ -53,9 +53,13 @@ impl Pipeline {
             return;
         }
         let (mut args, mut data) = (Vec::with_capacity(info.args.len()), vec![]);
-        let mut stacks = Stacks::default();
+        let (mut stacks, mut syscall) = (Stacks::default(), None);
         for value in record.args.values() {
             if self.stack(head.process.pid, &value, &mut stacks) {
+                continue;
+            }
+            if value.head.kind == CALL {
+                syscall = value.number().map(|number| number as u32);
                 continue;
             }
             let Some(known) = info.args.get(usize::from(value.head.kind)) else {
@@ -75,6 +79,7 @@ impl Pipeline {
             args,
             data,
             stacks,
+            function: syscall.map(|number| self.functions.of(number)),
         };
         if head.flags & hook_flag::ENTRY != 0 {
             self.calls.begin(call);
@@ -160,7 +165,9 @@ impl Pipeline {
             args,
             data,
             stacks,
+            function,
         } = call;
+
         let action = hook::action(head.action).into();
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
         self.emit_of(&head, sink, |process, parent| match head.header.op {
@@ -218,7 +225,7 @@ impl Pipeline {
             _ => events::Event::ProcessKprobe(ProcessKprobe {
                 process: Some(process),
                 parent,
-                function_name: info.name.clone(),
+                function_name: function.unwrap_or_else(|| info.name.clone()),
                 args,
                 data,
                 r#return: returned.value.map(Box::new),

@@ -42,6 +42,8 @@ pub(super) struct Pipeline {
     pub(super) hooks: sensor::Reader,
     /// Functions that have not returned.
     pub(super) calls: Calls,
+    /// What system calls are called.
+    pub(super) functions: super::calls::Functions,
     /// Files that were mapped.
     pub(super) loads: super::loads::Loads,
     /// What the code in stack traces is called.

@@ -11,7 +11,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     Error, Options,
-    calls::Calls,
+    calls::{Calls, Functions},
     cgroup,
     data::DataCache,
     kernel_types::{self, KernelTypes},
@@ -184,6 +184,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         counters,
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
+        functions: Functions::default(),
         loads: Loads::new(root.clone()),
         names: stack::Names::new(root, stack_addresses),
         reconciled: 0,

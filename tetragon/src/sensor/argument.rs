@@ -9,7 +9,7 @@ use policy::{
 };
 
 use super::{
-    lower::{PointKey, PointKind, Reason},
+    lower::{PointKey, PointKind, Reason, syscall_argument},
     running::Running,
     tracepoint::{self, Field},
     way,
@@ -100,6 +100,9 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
         model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
         model::Source::Parameter => plain(parameter(arg.index, point)?, point.kind.is_of_user()),
         model::Source::CurrentTask => plain(Source::Task, false),
+        model::Source::Register(_) if point.kind == PointKind::Syscalls => {
+            return Err(Reason::NotYet("registers at all system calls".into()));
+        }
         model::Source::Register(name) => {
             let (offset, bytes) =
                 register(name).ok_or_else(|| Reason::Kernel(format!("there is no register {name}")))?;
@@ -110,9 +113,11 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
 
 /// A parameter of a function, or an argument of a probe.
 fn parameter(index: u32, point: &PointKey) -> Result<Source, Reason> {
-    let PointKind::Usdt(_) = point.kind else {
-        return Ok(Source::Parameter(index as u8));
-    };
+    match point.kind {
+        PointKind::Usdt(_) => {}
+        PointKind::Syscalls => return Ok(syscall_argument(index)),
+        _ => return Ok(Source::Parameter(index as u8)),
+    }
     let operands = || policy_elf::split(&point.operands);
     let Some(text) = operands().nth(index as usize) else {
         let there = match operands().count() {

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-use ebpf_abi::{event::op, hook::scope};
-use ebpf_codegen::{Action, Arg, Context, Filter, Hook, Length, Limit, Post, Read, Selector, Source, Stage};
+use ebpf_abi::{
+    event::{CALL, op},
+    hook::scope,
+};
+use ebpf_codegen::{
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Post, Read, Selector, Source, Stage, Subject,
+};
 use policy::{
     arg_type::ArgType,
     model::{self, Functions, HookKind, Policy, ProcessFilter, Target},
@@ -58,6 +63,8 @@ pub(super) enum PointKind {
         /// Whether it is one of 32-bit programs.
         compat: bool,
     },
+    /// All system calls, by the tracepoint that each of them passes.
+    Syscalls,
     /// The return of a function, by breakpoint.
     KprobeReturn,
     /// A function, through a trampoline.
@@ -114,7 +121,7 @@ impl PointKind {
             | Self::Security(Parameters { pointers, .. })
             | Self::Modify(Parameters { pointers, .. }) => Context::Lsm { pointers },
             Self::RawTracepoint => Context::Words,
-            Self::Tracepoint => Context::Record,
+            Self::Tracepoint | Self::Syscalls => Context::Record,
         }
     }
 
@@ -123,6 +130,7 @@ impl PointKind {
         match self {
             Self::Kprobe
             | Self::Syscall { .. }
+            | Self::Syscalls
             | Self::KprobeReturn
             | Self::Function(_)
             | Self::Modify(_)
@@ -145,7 +153,7 @@ impl PointKind {
             Self::FunctionReturn(_) => "fexit",
             Self::Lsm(_) | Self::Security(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
-            Self::Tracepoint => "tracepoint",
+            Self::Tracepoint | Self::Syscalls => "tracepoint",
             Self::Uprobe(_) => "uprobe",
             Self::Usdt(_) => "usdt",
         }
@@ -162,6 +170,7 @@ impl PointKind {
             | Self::Security(_)
             | Self::RawTracepoint
             | Self::Tracepoint
+            | Self::Syscalls
             | Self::Uprobe(_)
             | Self::Usdt(_) => None,
         }
@@ -174,7 +183,10 @@ impl PointKind {
 
     /// Whether addresses among the arguments are of user space.
     pub(super) const fn is_of_user(self) -> bool {
-        matches!(self, Self::Syscall { .. } | Self::Uprobe(_) | Self::Usdt(_))
+        matches!(
+            self,
+            Self::Syscall { .. } | Self::Syscalls | Self::Uprobe(_) | Self::Usdt(_)
+        )
     }
 }
 
@@ -282,17 +294,13 @@ fn points(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Rea
             points
         }
         Target::Functions(Functions::AllSyscalls) => {
-            let mut names: Vec<&str> = Abi::NATIVE.syscalls().map(|(name, _)| name).collect();
-            names.sort_unstable();
-            let syscalls = names.into_iter().filter_map(Syscall::parse);
-            let symbols = syscalls.filter_map(|syscall| {
-                let symbol = syscall
-                    .symbols()
-                    .into_iter()
-                    .find(|symbol| kernel.is_function(symbol))?;
-                Some(key(syscall_kind(&syscall), "", &symbol))
-            });
-            symbols.collect()
+            let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+            if actions.any(|action| matches!(action, model::Action::Override(_))) {
+                return Err(Reason::Kernel(
+                    "all system calls cannot be overridden at once: name those that are to be".into(),
+                ));
+            }
+            vec![key(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
             let kind = function_kind(hook, kernel);
@@ -429,8 +437,13 @@ fn lower(
         Target::Usdt { provider, name, .. } => (provider.clone(), name),
         _ => (String::new(), &point.name),
     };
+    let mut selectors = selectors;
+    if point.kind == PointKind::Syscalls {
+        native_calls(&mut args, &mut selectors);
+    }
     let mut info = HookInfo {
         loader: false,
+        syscalls: point.kind == PointKind::Syscalls,
         policy: policy.name.clone(),
         name: name.clone(),
         subsystem: point.group.clone(),
@@ -514,6 +527,46 @@ fn lower(
             .map(|selector| selector.label.clone().unwrap_or_default())
             .collect(),
     })
+}
+
+/// Adds the number of the system call to `args`, and lets `selectors` pass only those that 64-bit programs have: whatever
+/// number a program asks for passes the tracepoint, and that of a 32-bit program is marked.
+fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>) {
+    let mut numbers: Vec<u64> = Abi::NATIVE.syscalls().map(|(_, number)| number.into()).collect();
+    numbers.sort_unstable();
+    let mut ranges: Vec<(u64, u64)> = vec![];
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 >= number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let native = Filter::Number(Subject::Arg(args.len()), NumberTest::In { ranges, not: false });
+    args.push(Arg {
+        source: SYSCALL_NUMBER,
+        way: vec![],
+        read: Read::Syscall,
+        kind: CALL,
+        beside: false,
+    });
+    if selectors.is_empty() {
+        selectors.push(Selector::default());
+    }
+    for selector in selectors {
+        selector.filters.insert(0, native.clone());
+    }
+}
+
+/// What the tracepoint `raw_syscalls:sys_enter` records (include/trace/events/syscalls.h): the number of the call, behind
+/// what all tracepoints have, and its six arguments.
+const SYSCALL_NUMBER: Source = Source::Field { offset: 8, bytes: 8 };
+
+/// Argument `index` of a system call in what `raw_syscalls:sys_enter` records.
+pub(super) const fn syscall_argument(index: u32) -> Source {
+    Source::Field {
+        offset: 16 + 8 * index as u16,
+        bytes: 8,
+    }
 }
 
 /// Makes arguments that are read at the return of a function begin at what its entry kept. Returns what that is.

@@ -196,7 +196,7 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
         | PointKind::Lsm(_)
         | PointKind::Security(_) => program.attach()?,
         PointKind::RawTracepoint => program.attach_raw_tracepoint(&key.name)?,
-        PointKind::Tracepoint => program.attach_tracepoint(&key.group, &key.name)?,
+        PointKind::Tracepoint | PointKind::Syscalls => program.attach_tracepoint(&key.group, &key.name)?,
         PointKind::Uprobe(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it.
             if elf::Identity::of(&key.group) != Ok(place.file) {
@@ -241,7 +241,7 @@ fn load(
         PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
         PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::Security(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
-        PointKind::Tracepoint => "hook_tracepoint",
+        PointKind::Tracepoint | PointKind::Syscalls => "hook_tracepoint",
     };
     let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(too_long)?;
     let own: Vec<_> = generation
@@ -276,7 +276,7 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         | PointKind::Uprobe(_)
         | PointKind::Usdt(_) => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
-        PointKind::Tracepoint => ProgramKind::Tracepoint,
+        PointKind::Tracepoint | PointKind::Syscalls => ProgramKind::Tracepoint,
         PointKind::Function(_) => ProgramKind::Tracing {
             attach: TracingAttach::Entry,
             btf_id: btf_id(&key.name)?,

@@ -28,16 +28,27 @@ const USER: u32 = 1 << 16;
 /// Where the number of the slot is in `what`.
 const SLOT: u32 = 17;
 
-/// Sends `size` bytes, which are `offset` bytes behind `address`. Returns whether it could.
+/// Sends part number `part` of the `len` bytes at `address`. Returns how many bytes that is; 0 when there are none, or they
+/// could not be sent.
 ///
 /// A function of its own, which the verifier checks once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn hook_data_part(claimed: u32, what: u32, address: u64, offset: u32, size: u32) -> u32 {
+pub extern "C" fn hook_data_part(claimed: u32, what: u32, address: u64, len: u64, part: u32) -> u32 {
     let (Some(slot), Some(record)) = (super::slot(claimed, what >> SLOT), RECORDS.get_ptr_mut(claimed)) else {
         return 0;
     };
-    let size = super::opaque(size);
+    let limit = if len < u64::from(HOOK_DATA) {
+        len as u32
+    } else {
+        HOOK_DATA
+    };
+    let offset = part.wrapping_mul(PART);
+    if offset >= limit {
+        return 0;
+    }
+    let left = limit.wrapping_sub(offset);
+    let size = super::opaque(if left < PART { left } else { PART });
     if size > u64::from(PART) {
         return 0;
     }
@@ -64,11 +75,11 @@ pub extern "C" fn hook_data_part(claimed: u32, what: u32, address: u64, offset: 
         (*head).len = size as u32;
         (*head).offset = offset;
         (*head).reserved = 0;
-        u32::from(output::send(
-            op::DATA,
-            head.cast(),
-            size_of::<DataEvent>() as u64 + size,
-        ))
+        if output::send(op::DATA, head.cast(), size_of::<DataEvent>() as u64 + size) {
+            size as u32
+        } else {
+            0
+        }
     }
 }
 
@@ -79,24 +90,15 @@ pub extern "C" fn hook_data(claimed: u32, what: u32, address: u64, len: u64) -> 
     if (len as i64) < SLOT_LEN as i64 {
         return 0;
     }
-    let limit = if len < u64::from(HOOK_DATA) {
-        len as u32
-    } else {
-        HOOK_DATA
-    };
-    let mut sent = 0;
+    let mut sent = 0_u32;
     let mut part = 0;
     while part < PARTS {
-        if sent >= limit {
-            break;
-        }
-        let left = limit - sent;
-        let size = if left < PART { left } else { PART };
-        if hook_data_part(claimed, what, address, sent, size) == 0 {
-            break;
-        }
-        sent += size;
+        let size = hook_data_part(claimed, what, address, len, part);
+        sent = sent.wrapping_add(size);
         part += 1;
+        if size != PART {
+            break;
+        }
     }
     if sent == 0 {
         return 0;
