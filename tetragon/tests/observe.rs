@@ -139,7 +139,7 @@ fn long_arguments_and_all_that_can_be_switched_on() {
     let options = Options {
         process_cred: true,
         process_ns: true,
-        ancestors: true,
+        ancestors: vec![tetragon_api::v1::EventType::ProcessExec],
         usernames: true,
         environment: Some(vec!["MARK".to_owned()]),
         ..options()

@@ -80,7 +80,6 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
     let node_name = node_name(environment);
     let bpf_lib = bpf_lib_folder(&bpf_lib, &sources, environment)?;
     let captured = captured(&events, &sources)?;
-    let ancestors = captured.ancestors.contains(&EventType::ProcessExec);
     let run_dir = PathBuf::from(crate::RUN_DIR);
     let redaction = redaction(&export.redaction_filters, &sources)?;
     let ring_bytes = ring_bytes(&sizes, &sources, environment.cpus())?;
@@ -127,7 +126,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         event_cache_retry_delay: std::time::Duration::from_secs(event_cache_retry_delay),
         process_cred: enable_process_cred,
         process_ns: enable_process_ns,
-        ancestors,
+        ancestors: captured.ancestors.clone(),
         environment: enable_process_environment_variables.then(|| named(filter_environment_variables)),
         usernames: match username_metadata.as_str() {
             "" | "disabled" => false,

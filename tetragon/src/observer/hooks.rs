@@ -8,8 +8,8 @@ use ebpf_abi::{
 };
 use policy::arg_type::ArgType;
 use tetragon_api::v1::{
-    KprobeAction, KprobeArgument, Process, ProcessKprobe, ProcessLoader, ProcessLsm, ProcessTracepoint, ProcessUprobe,
-    ProcessUsdt, get_events_response as events,
+    EventType, KprobeAction, KprobeArgument, Process, ProcessKprobe, ProcessLoader, ProcessLsm, ProcessTracepoint,
+    ProcessUprobe, ProcessUsdt, get_events_response as events,
 };
 
 use super::{
@@ -34,6 +34,14 @@ impl Default for Returned {
             action: KprobeAction::Post,
         }
     }
+}
+
+/// Whose event it is.
+struct Whose {
+    process: Process,
+    parent: Option<Process>,
+    /// From the grandparent up, nearest first; empty unless wanted.
+    ancestors: Vec<Process>,
 }
 
 impl Pipeline {
@@ -170,10 +178,18 @@ impl Pipeline {
 
         let action = hook::action(head.action).into();
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
-        self.emit_of(&head, sink, |process, parent| match head.header.op {
-            op::LSM => events::Event::ProcessLsm(ProcessLsm {
-                process: Some(process),
-                parent,
+        let event_type = match head.header.op {
+            op::LSM => EventType::ProcessLsm,
+            op::UPROBE => EventType::ProcessUprobe,
+            op::USDT => EventType::ProcessUsdt,
+            op::TRACEPOINT => EventType::ProcessTracepoint,
+            _ => EventType::ProcessKprobe,
+        };
+        self.emit_of(&head, event_type, sink, |whose| match event_type {
+            EventType::ProcessLsm => events::Event::ProcessLsm(ProcessLsm {
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 function_name: info.name.clone(),
                 policy_name,
                 message,
@@ -182,9 +198,10 @@ impl Pipeline {
                 tags,
                 ..ProcessLsm::default()
             }),
-            op::UPROBE => events::Event::ProcessUprobe(ProcessUprobe {
-                process: Some(process),
-                parent,
+            EventType::ProcessUprobe => events::Event::ProcessUprobe(ProcessUprobe {
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 path: info.subsystem.clone(),
                 symbol: info.name.clone(),
                 policy_name,
@@ -195,11 +212,11 @@ impl Pipeline {
                 offset: info.place.0,
                 ref_ctr_offset: info.place.1,
                 action,
-                ..ProcessUprobe::default()
             }),
-            op::USDT => events::Event::ProcessUsdt(ProcessUsdt {
-                process: Some(process),
-                parent,
+            EventType::ProcessUsdt => events::Event::ProcessUsdt(ProcessUsdt {
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 path: info.subsystem.clone(),
                 provider: info.provider.clone(),
                 name: info.name.clone(),
@@ -210,9 +227,10 @@ impl Pipeline {
                 action,
                 ..ProcessUsdt::default()
             }),
-            op::TRACEPOINT => events::Event::ProcessTracepoint(ProcessTracepoint {
-                process: Some(process),
-                parent,
+            EventType::ProcessTracepoint => events::Event::ProcessTracepoint(ProcessTracepoint {
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 subsys: info.subsystem.clone(),
                 event: info.name.clone(),
                 args,
@@ -220,11 +238,11 @@ impl Pipeline {
                 action,
                 message,
                 tags,
-                ..ProcessTracepoint::default()
             }),
             _ => events::Event::ProcessKprobe(ProcessKprobe {
-                process: Some(process),
-                parent,
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 function_name: function.unwrap_or_else(|| info.name.clone()),
                 args,
                 data,
@@ -236,7 +254,6 @@ impl Pipeline {
                 user_stack_trace: stacks.user,
                 message,
                 tags,
-                ..ProcessKprobe::default()
             }),
         });
     }
@@ -253,13 +270,13 @@ impl Pipeline {
         }
         let buildid = self.loads.build_id(head.process.pid, &mapped).unwrap_or_default();
         let path = text::lossy(&mapped.path);
-        self.emit_of(head, sink, |process, parent| {
+        self.emit_of(head, EventType::ProcessLoader, sink, |whose| {
             events::Event::ProcessLoader(ProcessLoader {
-                process: Some(process),
-                parent,
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
                 path,
                 buildid,
-                ..ProcessLoader::default()
             })
         });
     }
@@ -269,29 +286,34 @@ impl Pipeline {
     fn emit_of(
         &mut self,
         head: &HookEvent,
+        event_type: EventType,
         sink: &mut dyn Sink,
-        build: impl FnOnce(Process, Option<Process>) -> events::Event,
+        build: impl FnOnce(Whose) -> events::Event,
     ) {
         let slot = self.cache.find(head.process);
         let parent = slot.and_then(|slot| self.cache.parent(slot));
         let process = slot.and_then(|slot| self.cache.lend(slot));
         let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
         let leader = process.tid.replace(head.tid);
-        let mut family = parent.map(|parent| self.family(parent));
-        let parent = family.as_mut().map(Family::take_parent);
+        let mut family = parent.map(|parent| self.family(parent, event_type));
+        let whose = Whose {
+            process,
+            parent: family.as_mut().map(Family::take_parent),
+            ancestors: family.as_mut().map(Family::take_ancestors).unwrap_or_default(),
+        };
         let time = self.clock.timestamp(head.header.ktime);
-        let event = build(process, parent);
-        let (process, parent) = match self.emit(event, time, sink) {
-            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent),
-            Some(events::Event::ProcessLoader(event)) => (event.process, event.parent),
+        let event = build(whose);
+        let (process, parent, ancestors) = match self.emit(event, time, sink) {
+            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessLoader(event)) => (event.process, event.parent, event.ancestors),
             _ => return,
         };
         if let Some(family) = family {
-            family.give_back(&mut self.cache, parent, vec![]);
+            family.give_back(&mut self.cache, parent, ancestors);
         }
         if let (Some(slot), Some(mut process)) = (slot, process) {
             process.tid = leader;

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use tetragon_api::v1::EnvVar;
+use tetragon_api::v1::{EnvVar, EventType};
 
 /// What an observer is told, in the terms of the agent's flags.
 #[allow(
@@ -40,8 +40,8 @@ pub struct Options {
     pub process_cred: bool,
     /// Namespaces (`--enable-process-ns`).
     pub process_ns: bool,
-    /// Ancestors in exec and exit events (`--enable-ancestors base`).
-    pub ancestors: bool,
+    /// Types of events with ancestors (`--enable-ancestors`).
+    pub ancestors: Vec<EventType>,
     /// Environment variables: `None` for none, else the names to keep, all if there are none
     /// (`--enable-process-environment-variables`, `--filter-environment-variables`).
     pub environment: Option<Vec<String>>,
@@ -76,7 +76,7 @@ impl Default for Options {
             event_cache_retry_delay: Duration::from_secs(2),
             process_cred: false,
             process_ns: false,
-            ancestors: false,
+            ancestors: vec![],
             environment: None,
             usernames: false,
             stack_addresses: false,

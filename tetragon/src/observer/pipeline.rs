@@ -7,7 +7,9 @@ use ebpf_abi::{
     map::ProcessKey,
 };
 use prost_types::Timestamp;
-use tetragon_api::v1::{GetEventsResponse, Process, ProcessExec, ProcessExit, get_events_response as events};
+use tetragon_api::v1::{
+    EventType, GetEventsResponse, Process, ProcessExec, ProcessExit, get_events_response as events,
+};
 
 use super::{
     calls::Calls,
@@ -33,8 +35,8 @@ pub(super) struct Pipeline {
     pub(super) clock: Clock,
     pub(super) data: DataCache,
     pub(super) waiting: Waiting,
-    /// Whether to add ancestors to events.
-    pub(super) ancestors: bool,
+    /// Types of events with ancestors.
+    pub(super) ancestors: Vec<EventType>,
     /// The event being emitted, with what all events have in common.
     pub(super) response: GetEventsResponse,
     pub(super) counters: Arc<Counters>,
@@ -272,7 +274,7 @@ impl Pipeline {
 
     /// Emits the exec event of `process` and gives it back.
     fn emit_exec(&mut self, process: Process, key: ProcessKey, parent: ProcessKey, sink: &mut dyn Sink) -> Process {
-        let mut family = self.family(parent);
+        let mut family = self.family(parent, EventType::ProcessExec);
         let event = ProcessExec {
             process: Some(process),
             parent: Some(family.take_parent()),
@@ -293,7 +295,7 @@ impl Pipeline {
         let parent = slot.and_then(|slot| self.cache.parent(slot));
         let process = slot.and_then(|slot| self.cache.lend(slot));
         let process = process.unwrap_or_else(|| self.builder.unknown(key, self.clock));
-        let mut family = parent.map(|parent| self.family(parent));
+        let mut family = parent.map(|parent| self.family(parent, EventType::ProcessExit));
         let Ending { signal, status } = ending(status);
         let time = self.clock.timestamp(ktime);
         let event = ProcessExit {
@@ -316,7 +318,8 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn family(&mut self, parent: ProcessKey) -> Family {
+    /// The family of a process whose parent is `parent`, for an event of type `of`.
+    pub(super) fn family(&mut self, parent: ProcessKey, of: EventType) -> Family {
         let Self {
             cache,
             builder,
@@ -324,7 +327,9 @@ impl Pipeline {
             ancestors,
             ..
         } = self;
-        Family::lend(cache, parent, *ancestors, |key| builder.unknown(key, *clock))
+        Family::lend(cache, parent, ancestors.contains(&of), |key| {
+            builder.unknown(key, *clock)
+        })
     }
 
     /// Hands an event to the sink and gives it back.

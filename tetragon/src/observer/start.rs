@@ -170,7 +170,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         containers: Containers::new(procfs.cloned()),
     };
     Pipeline {
-        cache: Cache::new(process_cache_size, ancestors),
+        cache: Cache::new(process_cache_size, !ancestors.is_empty()),
         builder,
         clock,
         data: DataCache::new(data_cache_size),

@@ -143,7 +143,7 @@ fn an_image_that_another_one_executes_has_that_as_parent() {
     let (first, second) = (ProcessKey::new(5, 2_000_000_000), ProcessKey::new(5, 2_000_000_100));
     check(
         Options {
-            ancestors: true,
+            ancestors: vec![tetragon_api::v1::EventType::ProcessExec],
             ..Options::default()
         },
         &[
