@@ -193,6 +193,9 @@ pub mod runtime {
     /// type, with `user << 16` and `slot << 17`. 0 when they are not too long, or nothing could be sent.
     pub const DATA: &str = "hook_data";
 
+    /// `(scratch, what, address) -> added`: the same for what a `struct iov_iter` goes over.
+    pub const DATA_PIECES: &str = "hook_data_pieces";
+
     /// `(scratch, slot) -> read`: path of the executable of the current process.
     pub const BINARY: &str = "hook_binary";
 

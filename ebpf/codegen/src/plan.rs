@@ -90,7 +90,7 @@ pub struct Arg {
     pub read: Read,
     /// Which one it is, in records.
     pub kind: u16,
-    /// Of bytes: whether those that are too many for a record travel beside it.
+    /// Of bytes and iterators over them: whether those that are too many for a record travel beside it.
     pub beside: bool,
 }
 

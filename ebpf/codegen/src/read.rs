@@ -1,6 +1,6 @@
 //! Reading what selectors and reports need, once.
 
-use ebpf_abi::hook::{READ, SLOTS, fact, offset, runtime};
+use ebpf_abi::hook::{READ, SLOTS, fact, offset, pieces, runtime};
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
 use crate::plan::{Arg, Context, Length, Operand, Place, Read, Source, Subject};
@@ -208,16 +208,23 @@ impl Reader {
         }
     }
 
-    /// `R3` and `R4` = address and number of the bytes that `arg` is. Returns whether they are in user space whatever the
-    /// address; nothing if it is no bytes.
-    pub(crate) fn bytes(&self, asm: &mut Assembler, arg: &Arg, fail: Label) -> Option<bool> {
-        let Read::Bytes { len, user } = arg.read else {
-            return None;
-        };
-        self.spill(asm, arg.read, fail);
-        self.walk(asm, arg, fail);
-        self.length(asm, len, Reg::R4, fail);
-        Some(user)
+    /// `R3` and `R4` = address and number of the bytes that `arg` is, or `R3` the iterator over them. Returns the runtime
+    /// function that sends them beside the record, and whether they are in user space whatever the address; nothing if it is
+    /// neither.
+    pub(crate) fn beside(&self, asm: &mut Assembler, arg: &Arg, fail: Label) -> Option<(&'static str, bool)> {
+        match arg.read {
+            Read::Bytes { len, user } => {
+                self.spill(asm, arg.read, fail);
+                self.walk(asm, arg, fail);
+                self.length(asm, len, Reg::R4, fail);
+                Some((runtime::DATA, user))
+            }
+            Read::Pieces(pieces::ITERATOR, _) => {
+                self.walk(asm, arg, fail);
+                Some((runtime::DATA_PIECES, false))
+            }
+            _ => None,
+        }
     }
 
     /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,

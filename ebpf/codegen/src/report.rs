@@ -51,14 +51,14 @@ pub(crate) fn record(
                 continue;
             };
             if arg.beside
-                && let Some(user) = reader.bytes(asm, arg, unreadable)
+                && let Some((send, user)) = reader.beside(asm, arg, unreadable)
             {
                 // By way of another slot, so that this one stays.
                 let other = (slot + 1) % SLOTS;
                 vacate(asm, other);
                 scratch_number(asm, Reg::R1);
                 asm.set(Reg::R2, kind | u64::from(user) << 16 | (other as u64) << 17);
-                asm.call(runtime::DATA);
+                asm.call(send);
                 asm.jump_if(Condition::Ne, Reg::R0, 0, done);
             }
             scratch_number(asm, Reg::R1);

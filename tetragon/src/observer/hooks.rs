@@ -74,7 +74,7 @@ impl Pipeline {
                 continue;
             };
             let list = if known.data { &mut data } else { &mut args };
-            if value.head.flags & IN_DATA != 0 && known.arg_type == ArgType::CharBuf {
+            if value.head.flags & IN_DATA != 0 && matches!(known.arg_type, ArgType::CharBuf | ArgType::IovIter) {
                 let (head, bytes) = self.beside(head, &value);
                 let bytes = bytes.as_slice();
                 hook::argument(known, &record::Value { head, bytes }, list);

@@ -73,7 +73,7 @@ pub(super) fn argument(
         origin.user = false;
     }
     let read = read(arg, arg_type, role, &mut origin, point, kernel)?;
-    if arg.max_data && !matches!(read, Read::Bytes { .. }) {
+    if arg.max_data && !matches!(read, Read::Bytes { .. } | Read::Pieces(pieces::ITERATOR, _)) {
         return Err(Reason::NotYet(format!("maxData of {arg_type}")));
     }
     Ok((

@@ -62,7 +62,7 @@ impl Arena {
 
 /// `calls CALL…`: each is a name with its arguments in one text, such as `openat -100 s:/etc/passwd 0` or, through the
 /// 32-bit ABI, `i386/lseek 3 0 0`. Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many
-/// zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between;
+/// zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between, `*N` that many zeroes;
 /// `p:` a null-terminated array of pointers to them; `a:` a socket address, `127.0.0.1:80`, `[::1]:80` or `unix:PATH`.
 /// Prints the results; an error is its negated number.
 pub fn calls(arguments: &[CString]) -> Result<()> {
@@ -105,8 +105,12 @@ fn argument(word: &str, results: &[i64], arena: &mut Arena) -> Result<u64> {
         "v" => {
             let mut pieces = vec![];
             for piece in rest.split(',') {
-                pieces.extend(arena.put(piece.as_bytes(), 1)?.to_ne_bytes());
-                pieces.extend((piece.len() as u64).to_ne_bytes());
+                let (at, len) = match piece.strip_prefix('*') {
+                    Some(zeroes) => (arena.put(&[], zeroes.parse()?)?, zeroes.parse()?),
+                    None => (arena.put(piece.as_bytes(), 1)?, piece.len() as u64),
+                };
+                pieces.extend(at.to_ne_bytes());
+                pieces.extend(len.to_ne_bytes());
             }
             arena.put(&pieces, 0)
         }

@@ -426,7 +426,8 @@ impl Machine<'_> {
             Some(runtime::SYSCALL) => syscall_id(r1),
             Some(runtime::PIECES) => self.fill(r2, self.world.bytes(r4, self.regs[5]))?,
             Some(runtime::BYTES) => self.fill(r2, self.world.bytes(r3, r4))?,
-            Some(runtime::DATA) => {
+            Some(which @ (runtime::DATA | runtime::DATA_PIECES)) => {
+                let r4 = if which == runtime::DATA { r4 } else { 0 };
                 // The slot is for it to spoil.
                 self.fill(r2 >> 17, None)?;
                 if !is_beside(r3, r4) {

@@ -1,6 +1,9 @@
 //! The plan read literally.
 
-use ebpf_abi::{event::stack, hook::SAVED};
+use ebpf_abi::{
+    event::stack,
+    hook::{SAVED, pieces},
+};
 
 use crate::{
     Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Source, Stage,
@@ -181,10 +184,11 @@ fn report(
 
 /// What is reported of bytes beside the record.
 fn beside(arg: &Arg, hook: &Hook, world: &World) -> Option<Done> {
-    let Read::Bytes { user, .. } = arg.read else {
-        return None;
+    let (len, user) = match arg.read {
+        Read::Bytes { user, .. } => (length(arg, hook, world).ok()?, user),
+        Read::Pieces(pieces::ITERATOR, _) => (0, false),
+        _ => return None,
     };
-    let len = length(arg, hook, world).ok()?;
     let address = end(arg, hook, world).ok()?;
     (arg.beside && is_beside(address, len)).then_some(Done::Beside(arg.kind.into(), address, len, user))
 }

@@ -9,7 +9,7 @@ use super::read::is_user;
 use crate::{globals::offset, read::read_optional, task};
 
 /// Pieces that a call has at most (`UIO_MAXIOV`, include/uapi/linux/uio.h).
-const MAX_PIECES: u32 = 1_024;
+pub(super) const MAX_PIECES: u32 = 1_024;
 
 /// Bytes that a slot takes.
 const LIMIT: u32 = SLOT_LEN as u32 - 1;
@@ -125,23 +125,20 @@ pub extern "C" fn hook_pieces(claimed: u32, number: u32, what: u32, address: u64
     if what & !pieces::USER == pieces::ITERATOR {
         // The kernel has checked what it goes over.
         user = 0;
-        let start: u64 = read_optional!(address, iov_iter_iov);
-        left = read_optional!(address, iov_iter_count);
-        skipped = read_optional!(address, iov_iter_offset);
-        match shape(address) {
-            Shape::Buffer => {
+        let Some(iterator) = Iterator::read(address) else {
+            return 0;
+        };
+        (vector, left, skipped) = (iterator.start, iterator.left, iterator.skipped);
+        match iterator.count {
+            Some(segments) => count = segments,
+            None => {
                 // SAFETY: as above.
                 unsafe {
-                    let read = add(slot, start.wrapping_add(skipped), left, false);
+                    let read = add(slot, vector.wrapping_add(skipped), left, false);
                     finish(slot);
                     return u32::from(read);
                 }
             }
-            Shape::Vector => {
-                vector = start;
-                count = read_optional!(address, iov_iter_segments);
-            }
-            Shape::Other => return 0,
         }
     }
     if count > u64::from(MAX_PIECES) {
@@ -175,6 +172,36 @@ pub extern "C" fn hook_pieces(claimed: u32, number: u32, what: u32, address: u64
     // SAFETY: as above.
     unsafe { finish(slot) };
     1
+}
+
+/// What a `struct iov_iter` goes over.
+pub(super) struct Iterator {
+    /// Where it is, or the array that says where the pieces are.
+    pub(super) start: u64,
+    /// Elements of that array; nothing if there is none.
+    pub(super) count: Option<u64>,
+    /// Bytes at the beginning that are done.
+    pub(super) skipped: u64,
+    /// Bytes that are left.
+    pub(super) left: u64,
+}
+
+impl Iterator {
+    /// The one at `address`, if it is over memory.
+    #[inline(always)]
+    pub(super) fn read(address: u64) -> Option<Self> {
+        let count = match shape(address) {
+            Shape::Buffer => None,
+            Shape::Vector => Some(read_optional!(address, iov_iter_segments)),
+            Shape::Other => return None,
+        };
+        Some(Self {
+            start: read_optional!(address, iov_iter_iov),
+            count,
+            skipped: read_optional!(address, iov_iter_offset),
+            left: read_optional!(address, iov_iter_count),
+        })
+    }
 }
 
 enum Shape {
