@@ -57,11 +57,14 @@ fn opaque(number: u32) -> u64 {
 /// Slot number `index` of scratch `claimed`.
 #[inline(always)]
 fn slot(claimed: u32, index: u32) -> Option<*mut Slot> {
+    const SIZE: u32 = size_of::<Slot>() as u32;
     let scratch = scratch(claimed)?;
-    let index = opaque(index);
-    if index >= SLOTS as u64 {
+    // The compiler may multiply before it compares, and the verifier knows nothing of the product then: so it is the
+    // product that is compared.
+    let at = opaque(index.wrapping_mul(SIZE));
+    if at > (SLOTS as u64 - 1) * u64::from(SIZE) {
         return None;
     }
-    // SAFETY: an index below the length of the array.
-    Some(unsafe { (&raw mut (*scratch).slots).cast::<Slot>().add(index as usize) })
+    // SAFETY: where a slot of the array begins.
+    Some(unsafe { (&raw mut (*scratch).slots).byte_add(at as usize).cast() })
 }
