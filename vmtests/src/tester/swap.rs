@@ -14,14 +14,15 @@ use serde_json::json;
 
 use super::{calls::perform, events::Events, say};
 
-/// `swap EXPORT FILE NAME ROUNDS`: adds policy NAME of FILE and deletes it, again and again, while calls go on that policy
-/// `watcher` reports. Not one may be missing, nor be there twice.
+/// `swap EXPORT FILE NAME ROUNDS RESULT`: adds policy NAME of FILE and deletes it, again and again, while calls go on that
+/// policy `watcher` reports. Not one may be missing, nor be there twice, nor have another result.
 pub fn swap(arguments: &[CString]) -> Result<()> {
     /// Calls that are made before events are looked at.
     const CALLS: i64 = 100;
     let mut events = Events::open(Path::new(say::string(arguments, 0)?))?;
     let (file, name) = (say::string(arguments, 1)?, say::string(arguments, 2)?);
     let rounds: usize = say::number(arguments, 3)?;
+    let result: i64 = say::number(arguments, 4)?;
     let (called, seen) = (AtomicI64::new(0), AtomicUsize::new(0));
     let change = |arguments: &[&str]| {
         let before = called.load(Ordering::Relaxed);
@@ -46,7 +47,8 @@ pub fn swap(arguments: &[CString]) -> Result<()> {
         while !swapping.is_finished() {
             let first = called.load(Ordering::Relaxed) + 1;
             for number in first..first + CALLS {
-                seek(number);
+                let got = seek(number);
+                ensure!(got == result, "call {number} returned {got}, not {result}");
                 called.store(number, Ordering::Relaxed);
             }
             let mut next = first;
@@ -122,10 +124,9 @@ pub fn many(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "policies": all, "on_one_hook": one }))
 }
 
-fn seek(number: i64) {
-    if let Some(syscall) = Syscall::parse("lseek") {
-        perform(&syscall, [u64::MAX, number as u64, 0, 0, 0, 0]);
-    }
+/// What a call with this number returns.
+fn seek(number: i64) -> i64 {
+    Syscall::parse("lseek").map_or(0, |syscall| perform(&syscall, [u64::MAX, number as u64, 0, 0, 0, 0]))
 }
 
 /// A change of policies.
