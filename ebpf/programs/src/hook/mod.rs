@@ -57,14 +57,24 @@ fn opaque(number: u32) -> u64 {
 /// Slot number `index` of scratch `claimed`.
 #[inline(always)]
 fn slot(claimed: u32, index: u32) -> Option<*mut Slot> {
+    let slot = slot_at(claimed, index);
+    if slot.is_null() { None } else { Some(slot) }
+}
+
+/// The same; null if there is none.
+///
+/// A function of its own, so small that the compiler compares the very register that it adds: verifiers before 5.11 do not
+/// know that a copy is bounded when the other one is. The product is compared, lest it multiplies before.
+#[inline(never)]
+fn slot_at(claimed: u32, index: u32) -> *mut Slot {
     const SIZE: u32 = size_of::<Slot>() as u32;
-    let scratch = scratch(claimed)?;
-    // The compiler may multiply before it compares, and the verifier knows nothing of the product then: so it is the
-    // product that is compared.
+    let Some(scratch) = scratch(claimed) else {
+        return core::ptr::null_mut();
+    };
     let at = opaque(index.wrapping_mul(SIZE));
     if at > (SLOTS as u64 - 1) * u64::from(SIZE) {
-        return None;
+        return core::ptr::null_mut();
     }
     // SAFETY: where a slot of the array begins.
-    Some(unsafe { (&raw mut (*scratch).slots).byte_add(at as usize).cast() })
+    unsafe { (&raw mut (*scratch).slots).byte_add(at as usize).cast() }
 }
