@@ -52,7 +52,9 @@ pub(crate) fn test(asm: &mut Assembler, test: &TextTest, slot: usize, fail: Labe
         debug_assert!(value.len() <= POSTFIX_MAX, "the policy was checked");
         let different = asm.label();
         asm.jump_if(Condition::Lt, Reg::R3, value.len() as u64, different);
-        asm.copy(Reg::R4, Reg::R3);
+        // Read anew: what becomes part of an address the verifier tells apart all the way back to where it was read, and
+        // R3 has been compared with many lengths by now.
+        asm.load(Width::U32, Reg::R4, Reg::R6, offset::slot_len(slot));
         asm.alu(Alu::Sub, Reg::R4, value.len() as i32);
         // Changes nothing but what the verifier knows.
         asm.alu(Alu::And, Reg::R4, SLOT_LEN as i32 - 1);

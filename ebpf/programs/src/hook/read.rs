@@ -33,15 +33,22 @@ pub extern "C" fn hook_string(claimed: u32, slot: u32, address: u64, user: u32) 
         } else {
             bpf_probe_read_kernel_str(bytes, SLOT_LEN as u32, from)
         };
-        if len <= 0 {
+        if len < 0 {
             return 0;
         }
-        (*slot).len = (len as u32).wrapping_sub(1);
+        (*slot).len = without_zero(len);
         (*slot).whole = 0;
         (*slot).flags = 0;
         (*slot).mode = 0;
     }
     1
+}
+
+/// Length of a string of which a helper has read so many bytes: with the zero at the end, but none of an empty string in
+/// user memory (until 6.16, `strncpy_from_user_nofault` in mm/maccess.c).
+#[inline(always)]
+pub(super) fn without_zero(len: i64) -> u32 {
+    if len > 0 { len as u32 - 1 } else { 0 }
 }
 
 /// Whether an address is one of user space: the kernel has the upper half of the addresses

@@ -27,9 +27,9 @@ pub extern "C" fn hook_contains(claimed: u32, slot: u32, len: u32, fold: u32) ->
     0
 }
 
-/// Positions that one function looks at: the verifier keeps a list of the branches that it has still to follow, in which
-/// there is room for 8,192.
-const BLOCK: u32 = 512;
+/// Positions that one function looks at: the verifier follows each of them in every program that searches, and as many calls
+/// of the function as make up a slot.
+const BLOCK: u32 = 64;
 
 /// Whether the needle begins at one of the next positions from `block` on, a multiple of [`BLOCK`].
 #[unsafe(no_mangle)]

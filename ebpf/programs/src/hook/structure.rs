@@ -201,10 +201,10 @@ unsafe fn unix_address(address: u64, user: bool, slot: *mut Slot, bytes: *mut u8
         } else {
             bpf_probe_read_kernel_str(to.cast(), room, from)
         };
-        if len <= 0 {
+        if len < 0 {
             return MISSING;
         }
-        let len = len as u32 - 1;
+        let len = super::read::without_zero(len);
         if first != 0 {
             len
         } else if len == 0 {
