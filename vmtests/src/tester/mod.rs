@@ -5,6 +5,7 @@
 pub mod arguments;
 pub mod calls;
 pub mod container;
+pub mod differential;
 pub mod end;
 mod events;
 pub mod files;
@@ -206,6 +207,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         calls::calls,
     ),
     ("each", "CALL…: the same, each in a thread of its own", calls::each),
+    (
+        "differential",
+        "EXPORT SEED [GROUP…]: policies and calls, compared with the reference evaluator",
+        differential::differential,
+    ),
     (
         "swap",
         "EXPORT FILE NAME ROUNDS: a policy that comes and goes while calls go on",
