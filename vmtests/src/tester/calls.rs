@@ -17,7 +17,8 @@ use super::say;
 /// Bytes for everything that addresses point to.
 const ARENA: usize = 1 << 20;
 
-/// Memory below 4 GiB, where 32-bit calls reach it.
+/// Memory below 4 GiB, where 32-bit calls reach it; all of it there from the beginning, as programs in the kernel do not wait
+/// for pages.
 struct Arena {
     start: *mut u8,
     used: usize,
@@ -31,7 +32,7 @@ impl Arena {
                 std::ptr::null_mut(),
                 ARENA,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT | libc::MAP_POPULATE,
                 -1,
                 0,
             )
