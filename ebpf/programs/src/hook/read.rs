@@ -94,6 +94,10 @@ pub extern "C" fn hook_bytes(claimed: u32, slot: u32, address: u64, len: u64, us
     1
 }
 
+/// Type of a file in its mode, and that of a socket (`include/uapi/linux/stat.h`).
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
+
 /// The path of something: see [`runtime::PATH`](ebpf_abi::hook::runtime::PATH).
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -131,7 +135,10 @@ pub extern "C" fn hook_path(claimed: u32, slot: u32, kind: u32, address: u64) ->
     // SAFETY: a slot of this CPU.
     unsafe {
         let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, (&raw mut (*slot).bytes).cast());
-        (*slot).len = len;
+        // What the dentry of a socket is called is for the kernel alone, which makes up a name when it is asked for one.
+        let parent: u64 = field!(place.dentry, dentry_parent);
+        let made_up = mode & S_IFMT == S_IFSOCK && parent == place.dentry;
+        (*slot).len = if made_up { 0 } else { len };
         (*slot).whole = 0;
         (*slot).flags = if walked & path::INCOMPLETE != 0 {
             path_flag::UNRESOLVED
