@@ -9,7 +9,8 @@ use policy::{
 };
 
 use super::{
-    lower::{PointKey, PointKind, Reason, syscall_argument},
+    lower::{Reason, syscall_argument},
+    points::{PointKey, PointKind},
     running::Running,
     tracepoint::{self, Field},
     way,

@@ -12,7 +12,7 @@ use ebpf_loader::{Map, Program};
 
 use super::{
     Error,
-    lower::{PointKey, PointKind},
+    points::{PointKey, PointKind},
 };
 use crate::procfs::Procfs;
 

@@ -10,7 +10,8 @@ use std::mem::offset_of;
 
 use super::{
     argument::member,
-    lower::{Parameters, PointKey, PointKind, Reason, Wanted},
+    lower::{Reason, Wanted},
+    points::{Parameters, PointKey, PointKind},
     running::Running,
     table::HookInfo,
 };

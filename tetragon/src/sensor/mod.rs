@@ -29,6 +29,7 @@ pub(crate) mod loader;
 mod lower;
 mod misses;
 mod point;
+mod points;
 mod resident;
 mod running;
 mod sensors;

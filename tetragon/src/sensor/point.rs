@@ -10,7 +10,7 @@ use policy_btf::LSM;
 
 use super::{
     Error, Table, elf,
-    lower::{PointKey, PointKind, SECURITY},
+    points::{PointKey, PointKind, SECURITY},
     running::Running,
 };
 

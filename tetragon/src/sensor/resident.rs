@@ -15,7 +15,8 @@ use super::{
     Error,
     counters::Counters,
     images::{self, Conditions},
-    lower::{PointKey, Wanted},
+    lower::Wanted,
+    points::PointKey,
 };
 
 /// Who a policy is.
