@@ -217,8 +217,10 @@ fn compile_actions(
     // A call that is skipped does not return, but where the trampoline sees to it: what is reported is all of it.
     let skipped = |action: &Action| matches!(action, Action::Override(_)) && !verdict && !hook.monitor;
     let whole;
-    let hook = if hook.stage != Stage::Return && selector.actions.iter().any(skipped) {
-        report::missed(asm, reader, op, hook);
+    let hook = if let Stage::Entry { .. } = hook.stage
+        && selector.actions.iter().any(skipped)
+    {
+        report::forget(asm, reader, hook);
         whole = Hook {
             stage: Stage::Whole,
             ..hook.clone()

@@ -342,6 +342,22 @@ pub struct TextTest {
     pub not: bool,
 }
 
+impl TextTest {
+    /// Whether `text` passes.
+    pub fn passes(&self, text: &[u8]) -> bool {
+        let Self {
+            equal,
+            prefix,
+            postfix,
+            not,
+        } = self;
+        let any = equal.iter().any(|value| value == text)
+            || prefix.iter().any(|value| text.starts_with(value))
+            || postfix.iter().any(|value| text.ends_with(value));
+        any != *not
+    }
+}
+
 /// What is done when a selector matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

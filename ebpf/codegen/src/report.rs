@@ -135,13 +135,16 @@ pub(crate) fn silent(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Ho
 pub(crate) fn missed(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Hook) {
     match hook.stage {
         Stage::Whole => {}
-        Stage::Entry { .. } => {
-            reader.key(asm, Reg::R2, false);
-            asm.set(Reg::R1, u64::from(hook.number));
-            asm.call(runtime::FORGET);
-        }
+        Stage::Entry { .. } => forget(asm, reader, hook),
         Stage::Return => withdraw(asm, op, hook),
     }
+}
+
+/// What an earlier call has left at the entry of the function, whose return was missed, is not of this one.
+pub(crate) fn forget(asm: &mut Assembler, reader: &Reader, hook: &Hook) {
+    reader.key(asm, Reg::R2, false);
+    asm.set(Reg::R1, u64::from(hook.number));
+    asm.call(runtime::FORGET);
 }
 
 /// A record was begun that is not sent.

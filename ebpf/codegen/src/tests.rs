@@ -92,15 +92,9 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
 
-#[test]
-fn a_run_without_scratch_is_counted() {
-    let hook = Hook {
-        number: 7,
-        args: vec![number(1, 4, true)],
-        ..Hook::default()
-    };
-    let point = point(vec![hook]);
-    let world = World {
+/// A world in which there is nothing but a process and memory for its records.
+fn quiet() -> World {
+    World {
         args: [0; 6],
         result: 0,
         pid: 1,
@@ -110,9 +104,23 @@ fn a_run_without_scratch_is_counted() {
         task: 0,
         register: 0,
         kept: [None; 2],
-        scratch: false,
+        scratch: true,
         limited: false,
         latest: 0,
+    }
+}
+
+#[test]
+fn a_run_without_scratch_is_counted() {
+    let hook = Hook {
+        number: 7,
+        args: vec![number(1, 4, true)],
+        ..Hook::default()
+    };
+    let point = point(vec![hook]);
+    let world = World {
+        scratch: false,
+        ..quiet()
     };
     let done = machine::run(&compile(&point).unwrap(), &world, point.context, false);
     assert_eq!(done.unwrap(), [Done::Lost(13)]);
@@ -142,17 +150,8 @@ fn a_function_may_be_longer_than_a_jump() {
     ] {
         let world = World {
             args: [0, index, 0, 0, 0, 0],
-            result: 0,
-            pid: 1,
-            facts: [0; 8],
-            strings: vec![],
-            binary: None,
-            task: 0,
-            register: 0,
-            kept: [None; 2],
             scratch,
-            limited: false,
-            latest: 0,
+            ..quiet()
         };
         let done = machine::run(&code, &world, point.context, false).unwrap();
         let expected = oracle::run(&point, &world);

@@ -110,21 +110,14 @@ impl Processes<'_> {
         if conditions.is_empty() {
             return Ok(());
         }
-        for _ in 0..PASSES {
+        until_settled(|| {
             let all = self.scan(procfs, conditions)?;
             let mut changed = false;
             for (&pid, process) in &all {
-                let wanted = wanted(process, &all);
-                let has = process.entry.images;
-                if merge(has, u64::MAX, wanted) != has {
-                    changed |= self.change(pid, &process.entry, u64::MAX, wanted)?;
-                }
+                changed |= self.change(pid, &process.entry, u64::MAX, wanted(process, &all))?;
             }
-            if !changed {
-                break;
-            }
-        }
-        Ok(())
+            Ok(changed)
+        })
     }
 
     /// Takes the bits `mask` from all processes. Nothing sets them any more.
@@ -132,29 +125,26 @@ impl Processes<'_> {
         if mask == 0 {
             return Ok(());
         }
-        for _ in 0..PASSES {
+        until_settled(|| {
             let mut changed = false;
             for pid in self.pids()? {
-                let Some(entry) = self.map.get::<u32, ProcessEntry>(&pid)? else {
-                    continue;
-                };
-                let has = entry.images;
-                if merge(has, !mask, Images::default()) != has {
+                if let Some(entry) = self.map.get::<u32, ProcessEntry>(&pid)? {
                     changed |= self.change(pid, &entry, !mask, Images::default())?;
                 }
             }
-            if !changed {
-                break;
-            }
-        }
-        Ok(())
+            Ok(changed)
+        })
     }
 
     fn pids(&self) -> Result<Vec<u32>, Error> {
         Ok(self.map.keys::<u32>().collect::<Result<_, _>>()?)
     }
 
+    /// Makes what a process has keep the bits `keep` and take those of `add`, if that changes anything. Whether it did.
     fn change(&self, pid: u32, entry: &ProcessEntry, keep: u64, add: Images) -> Result<bool, Error> {
+        if merge(entry.images, keep, add) == entry.images {
+            return Ok(false);
+        }
         let Images {
             image,
             followed,
@@ -183,7 +173,7 @@ impl Processes<'_> {
             let image = executable(&procfs.file(pid, "exe")).map_or(0, |path| {
                 let fitting = conditions
                     .iter()
-                    .filter(|condition| fits(&condition.test, path.as_bytes()));
+                    .filter(|condition| condition.test.passes(path.as_bytes()));
                 fitting.fold(0, |bits, condition| bits | condition.bit)
             });
             let parent = procfs.stat(pid).map_or(0, |stat| stat.ppid);
@@ -191,6 +181,16 @@ impl Processes<'_> {
         }
         Ok(all)
     }
+}
+
+/// Looks at all processes again and again, until `pass` says that it changed nothing.
+fn until_settled(mut pass: impl FnMut() -> Result<bool, Error>) -> Result<(), Error> {
+    for _ in 0..PASSES {
+        if !pass()? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A process that runs.
@@ -242,20 +242,6 @@ fn executable(link: &Path) -> Option<String> {
     let path = fs::read_link(link).ok()?.into_os_string().into_string().ok()?;
     // The kernel's mark of files that were removed.
     Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
-}
-
-/// Whether `path` passes `test`.
-fn fits(test: &TextTest, path: &[u8]) -> bool {
-    let TextTest {
-        equal,
-        prefix,
-        postfix,
-        not,
-    } = test;
-    let any = equal.iter().any(|value| value == path)
-        || prefix.iter().any(|value| path.starts_with(value))
-        || postfix.iter().any(|value| path.ends_with(value));
-    any != *not
 }
 
 #[cfg(test)]

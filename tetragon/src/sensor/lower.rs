@@ -144,7 +144,7 @@ fn lower(
     }
     let returns = hook.returns.as_ref();
     let returned = returns.map(|returns| read(&returns.arg, Role::Returned)).transpose()?;
-    let selectors = hook
+    let mut selectors = hook
         .selectors
         .iter()
         .map(|selector| lower_selector(selector, hook, &args, &positions, &point, process))
@@ -153,13 +153,11 @@ fn lower(
         Target::Usdt { provider, name, .. } => (provider.clone(), name),
         _ => (String::new(), &point.name),
     };
-    let mut selectors = selectors;
     if point.kind == PointKind::Syscalls {
         native_calls(&mut args, &mut selectors);
     }
     let mut info = HookInfo {
         loader: false,
-        syscalls: point.kind == PointKind::Syscalls,
         policy: policy.name.clone(),
         name: name.clone(),
         subsystem: point.group.clone(),

@@ -23,8 +23,6 @@ const DELETED: usize = 4_096;
 pub struct HookInfo {
     /// Whether its events tell of programs and libraries that are mapped, and not of what a policy names.
     pub loader: bool,
-    /// Whether its records say which system call it is.
-    pub syscalls: bool,
     /// Name of the policy.
     pub policy: String,
     /// Function, LSM hook, tracepoint or probe.

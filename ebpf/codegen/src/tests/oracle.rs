@@ -7,7 +7,7 @@ use ebpf_abi::{
 
 use crate::{
     Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Source, Stage,
-    Subject, TextTest,
+    Subject,
     tests::machine::{
         CONTEXT, Done, ENTERED, PAST, World, contains, is_beside, memory, parent, pid_of, stack_of, syscall_id,
         user_memory,
@@ -346,7 +346,7 @@ fn passes(filter: &Filter, hook: &Hook, world: &World) -> bool {
             };
             value.is_some_and(|(value, signed)| number_passes(test, value, signed))
         }
-        Filter::Text(subject, test) => bytes(*subject, hook, world).is_some_and(|text| text_passes(test, &text)),
+        Filter::Text(subject, test) => bytes(*subject, hook, world).is_some_and(|text| test.passes(&text)),
         Filter::Field {
             subject,
             offset,
@@ -432,17 +432,4 @@ fn number_passes(test: &NumberTest, value: u64, signed: bool) -> bool {
         }
         NumberTest::AnyBit { masks, not } => masks.iter().any(|mask| value & mask != 0) != *not,
     }
-}
-
-fn text_passes(test: &TextTest, given: &[u8]) -> bool {
-    let TextTest {
-        equal,
-        prefix,
-        postfix,
-        not,
-    } = test;
-    let any = equal.iter().any(|value| value == given)
-        || prefix.iter().any(|value| given.starts_with(value))
-        || postfix.iter().any(|value| given.ends_with(value));
-    any != *not
 }
