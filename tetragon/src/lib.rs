@@ -18,6 +18,7 @@ pub mod process;
 pub mod procfs;
 pub mod record;
 pub mod redaction;
+mod regular;
 pub mod run_dir;
 pub mod sensor;
 pub mod server;

@@ -9,11 +9,9 @@ use std::{os::fd::AsRawFd as _, sync::Arc};
 use ebpf_asm::{Assembler, Code, Reg};
 
 use crate::{
-    bytes::kernel_name,
     error::Error,
     map::{Map, Update},
     program::{Program, ProgramKind},
-    sys::{MapFd, MapSpec},
 };
 
 /// `BPF_MAP_TYPE_PROG_ARRAY`.
@@ -32,21 +30,7 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Loads a dispatcher for programs of kind `kind`, called `name` in listings. There is no program yet.
     pub fn new(name: &str, kind: ProgramKind) -> Result<Self, Error> {
-        let spec = MapSpec {
-            name: kernel_name(name),
-            map_type: PROG_ARRAY,
-            key_size: 4,
-            value_size: 4,
-            max_entries: 1,
-            ..Default::default()
-        };
-        let array = Map {
-            name: name.to_owned(),
-            fd: MapFd::create(spec, None).map_err(|source| Error::CreateMap {
-                map: name.to_owned(),
-                source,
-            })?,
-        };
+        let array = Map::single(name, PROG_ARRAY, 4)?;
         let program = Program::load_code(name, kind, &code()?, &[&array])?;
         Ok(Self {
             array,

@@ -8,9 +8,10 @@ use std::{
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::{
+    bytes::kernel_name,
     error::Error,
     probe,
-    sys::{MapError, MapFd},
+    sys::{MapError, MapFd, MapSpec},
 };
 
 /// The maps of an object by name.
@@ -54,6 +55,23 @@ pub enum Update {
 }
 
 impl Map {
+    /// An array of one element of `value_size` bytes.
+    pub(crate) fn single(name: &str, map_type: u32, value_size: u32) -> Result<Self, Error> {
+        let spec = MapSpec {
+            name: kernel_name(name),
+            map_type,
+            key_size: 4,
+            value_size,
+            max_entries: 1,
+            ..Default::default()
+        };
+        let name = name.to_owned();
+        match MapFd::create(spec, None) {
+            Ok(fd) => Ok(Self { name, fd }),
+            Err(source) => Err(Error::CreateMap { map: name, source }),
+        }
+    }
+
     /// The same map once more.
     pub fn try_clone(&self) -> Result<Self, Error> {
         let name = self.name.clone();

@@ -6,12 +6,7 @@
 //! is, and does nothing when it finds a later one there: then that one has run for this very call. So no call passes
 //! unseen, and none is seen twice.
 
-use crate::{
-    bytes::kernel_name,
-    error::Error,
-    map::Map,
-    sys::{MapFd, MapSpec},
-};
+use crate::{error::Error, map::Map};
 
 /// `BPF_MAP_TYPE_PERCPU_ARRAY`.
 const PERCPU_ARRAY: u32 = 6;
@@ -25,23 +20,8 @@ pub struct Succession {
 impl Succession {
     /// One for one hook point. No program has run.
     pub fn new(name: &str) -> Result<Self, Error> {
-        let spec = MapSpec {
-            name: kernel_name(name),
-            map_type: PERCPU_ARRAY,
-            key_size: 4,
-            value_size: 8,
-            max_entries: 1,
-            ..Default::default()
-        };
-        let fd = MapFd::create(spec, None).map_err(|source| Error::CreateMap {
-            map: name.to_owned(),
-            source,
-        })?;
         Ok(Self {
-            map: Map {
-                name: name.to_owned(),
-                fd,
-            },
+            map: Map::single(name, PERCPU_ARRAY, 8)?,
         })
     }
 

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    fs::{self, File},
+    fs::Metadata,
+    ops::Range,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
 use ebpf_abi::map::ProcessKey;
 use policy_elf::Elf;
 
-use crate::{record, sensor::loader::value};
+use crate::{procfs::Procfs, record, regular, sensor::loader::value};
 
 /// Files of processes that are remembered, so that each is told of once: a program has several mappings.
 const TOLD: usize = 1_024;
@@ -20,8 +21,7 @@ const TOLD: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Mapped {
     pub(super) path: Vec<u8>,
-    start: u64,
-    end: u64,
+    range: Range<u64>,
     inode: u64,
     /// As the kernel numbers it: 20 bits for the minor number.
     device: u64,
@@ -35,8 +35,8 @@ impl Mapped {
             let number = value.number();
             match value.head.kind {
                 value::PATH if value.head.status == 0 => mapped.path = value.bytes.to_vec(),
-                value::START => mapped.start = number.unwrap_or(0),
-                value::END => mapped.end = number.unwrap_or(0),
+                value::START => mapped.range.start = number.unwrap_or(0),
+                value::END => mapped.range.end = number.unwrap_or(0),
                 value::INODE => mapped.inode = number.unwrap_or(0),
                 value::DEVICE => mapped.device = number.unwrap_or(0),
                 _ => {}
@@ -46,9 +46,9 @@ impl Mapped {
     }
 
     /// Whether this is it.
-    fn is(&self, data: &fs::Metadata) -> bool {
+    fn is(&self, data: &Metadata) -> bool {
         let device = rustix::fs::makedev((self.device >> 20) as u32, self.device as u32 & 0xf_ffff);
-        data.is_file() && data.ino() == self.inode && data.dev() == device
+        data.ino() == self.inode && data.dev() == device
     }
 }
 
@@ -58,14 +58,14 @@ type Told = Arc<(ProcessKey, Vec<u8>)>;
 /// What was told of.
 #[derive(Debug)]
 pub(super) struct Loads {
-    procfs: PathBuf,
+    procfs: Procfs,
     told: HashSet<Told>,
     order: VecDeque<Told>,
 }
 
 impl Loads {
     /// Nothing was told of.
-    pub(super) fn new(procfs: PathBuf) -> Self {
+    pub(super) fn new(procfs: Procfs) -> Self {
         Self {
             procfs,
             told: HashSet::new(),
@@ -91,13 +91,11 @@ impl Loads {
     /// The note by which builds are told apart: of the mapped file itself, or, when the process is gone, of what is at its
     /// path if that is the same file.
     pub(super) fn build_id(&self, pid: u32, mapped: &Mapped) -> Option<Vec<u8>> {
-        let Mapped { start, end, path, .. } = mapped;
-        let own = self.procfs.join(format!("{pid}/map_files/{start:x}-{end:x}"));
-        let text = std::str::from_utf8(path).ok()?;
-        let file = [own.as_path(), Path::new(text)].into_iter().find_map(|path| {
-            // Before it is opened: opening a device may do something.
-            fs::metadata(path).ok().filter(|data| mapped.is(data))?;
-            File::open(path).ok()
+        let own = self.procfs.mapped(pid, &mapped.range);
+        let path = Path::new(std::str::from_utf8(&mapped.path).ok()?);
+        let file = [own.as_path(), path].into_iter().find_map(|path| {
+            let (file, data) = regular::open(path).ok()??;
+            mapped.is(&data).then_some(file)
         });
         Elf::read(file?).ok()?.build_id()
     }
@@ -105,11 +103,13 @@ impl Loads {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     #[test]
     fn a_file_is_told_of_once_for_each_process() {
-        let mut loads = Loads::new("/proc".into());
+        let mut loads = Loads::new(Procfs::new("/proc".as_ref()));
         let process = |pid| ProcessKey::new(pid, 1);
         assert!(loads.is_new(process(1), b"/lib/a"));
         assert!(!loads.is_new(process(1), b"/lib/a"));
@@ -132,7 +132,7 @@ mod tests {
             device: u64::from(major) << 20 | u64::from(minor),
             ..Mapped::default()
         };
-        let loads = Loads::new("/proc".into());
+        let loads = Loads::new(Procfs::new("/proc".as_ref()));
         let expected = Elf::read(File::open(&path).unwrap()).unwrap().build_id();
         assert_eq!(loads.build_id(0, &mapped), expected);
         mapped.inode += 1;

@@ -185,8 +185,8 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
         functions: Functions::default(),
-        loads: Loads::new(root.clone()),
-        names: stack::Names::new(root, stack_addresses),
+        loads: Loads::new(Procfs::new(&root)),
+        names: stack::Names::new(Procfs::new(&root), stack_addresses),
         reconciled: 0,
     }
 }

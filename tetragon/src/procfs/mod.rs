@@ -11,6 +11,7 @@ mod status;
 
 use std::{
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -46,6 +47,11 @@ impl Procfs {
     /// The file `path` of process `pid`.
     pub fn file(&self, pid: u32, path: &str) -> PathBuf {
         self.root.join(pid.to_string()).join(path)
+    }
+
+    /// The file itself that process `pid` has mapped at these addresses, whatever has become of its path.
+    pub fn mapped(&self, pid: u32, Range { start, end }: &Range<u64>) -> PathBuf {
+        self.file(pid, &format!("map_files/{start:x}-{end:x}"))
     }
 
     /// Process ids of all processes at about this moment.

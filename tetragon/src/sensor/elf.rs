@@ -1,16 +1,14 @@
 //! Places in programs and libraries.
 
-use std::{
-    fs::{File, Metadata, OpenOptions},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-};
+use std::fs::File;
 
 use policy::{
     model::{Symbol, UprobePlaces},
     suggest,
 };
 use policy_elf::{Elf, Found};
-use rustix::fs::OFlags;
+
+use crate::regular::{self, Identity};
 
 /// Places of one probe: a program that is all probe has some dozens.
 const PLACES: usize = 1_000;
@@ -26,23 +24,6 @@ pub(super) struct Place {
     pub(super) file: Identity,
 }
 
-/// Which file a path leads to, and in which state: device, inode, length and time of the last change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity(u64, u64, u64, i64, i64);
-
-impl Identity {
-    pub(super) fn of(path: &str) -> Result<Self, String> {
-        let data = std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
-        Ok(Self::from(&data))
-    }
-}
-
-impl From<&Metadata> for Identity {
-    fn from(data: &Metadata) -> Self {
-        Self(data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec())
-    }
-}
-
 /// A program or library as it was when it was opened. Errors are sentences.
 pub(super) struct Program<'a> {
     path: &'a str,
@@ -53,23 +34,8 @@ pub(super) struct Program<'a> {
 
 impl<'a> Program<'a> {
     pub(super) fn open(path: &'a str) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("{path}: {error}");
-        let regular = |data: &Metadata| {
-            if data.is_file() {
-                Ok(())
-            } else {
-                Err(format!("{path} is no regular file"))
-            }
-        };
-        // Opening a device may do something, and opening a pipe would wait for a writer.
-        regular(&std::fs::metadata(path).map_err(failed)?)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits() as i32)
-            .open(path)
-            .map_err(failed)?;
-        let data = file.metadata().map_err(failed)?;
-        regular(&data)?;
+        let opened = regular::open(path.as_ref()).map_err(|error| format!("{path}: {error}"))?;
+        let (file, data) = opened.ok_or_else(|| format!("{path} is no regular file"))?;
         Ok(Self {
             path,
             file,

@@ -8,8 +8,10 @@ use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, Succession, Tr
 
 use policy_btf::LSM;
 
+use crate::regular::Identity;
+
 use super::{
-    Error, Table, elf,
+    Error, Table,
     points::{PointKey, PointKind, SECURITY},
     running::Running,
 };
@@ -199,7 +201,7 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
         PointKind::Tracepoint | PointKind::Syscalls => program.attach_tracepoint(&key.group, &key.name)?,
         PointKind::Uprobe(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it.
-            if elf::Identity::of(&key.group) != Ok(place.file) {
+            if Identity::of(&key.group).ok() != Some(place.file) {
                 return Err(Error::Hook {
                     policy: String::new(),
                     hook: key.name.clone(),

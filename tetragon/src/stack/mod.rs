@@ -8,12 +8,11 @@
 mod kernel;
 mod process;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tetragon_api::v1::StackTraceEntry;
+
+use crate::procfs::Procfs;
 
 /// The kernel's functions change, with modules and programs: how long they are taken for what they were.
 const KERNEL_KNOWN: Duration = Duration::from_mins(1);
@@ -21,7 +20,7 @@ const KERNEL_KNOWN: Duration = Duration::from_mins(1);
 /// What code is called.
 #[derive(Debug)]
 pub(crate) struct Names {
-    procfs: PathBuf,
+    procfs: Procfs,
     /// Whether addresses are shown, which tell where the kernel is.
     expose: bool,
     kernel: Option<Kernel>,
@@ -38,7 +37,7 @@ struct Kernel {
 
 impl Names {
     /// Nothing is known yet. With `expose`, addresses are shown.
-    pub(crate) fn new(procfs: PathBuf, expose: bool) -> Self {
+    pub(crate) fn new(procfs: Procfs, expose: bool) -> Self {
         Self {
             procfs,
             expose,
@@ -52,7 +51,7 @@ impl Names {
         let old = |known: &Kernel| known.changes != changes || known.since.elapsed() > KERNEL_KNOWN;
         if self.kernel.as_ref().is_none_or(old) {
             self.kernel = Some(Kernel {
-                functions: kernel::Functions::read(&self.procfs.join("kallsyms")),
+                functions: kernel::Functions::read(&self.procfs.root().join("kallsyms")),
                 since: Instant::now(),
                 changes,
             });
@@ -74,8 +73,7 @@ impl Names {
 
     /// The code at `addresses` of process `pid`; without names when it is gone.
     pub(crate) fn process(&mut self, pid: u32, addresses: &[u8]) -> Vec<StackTraceEntry> {
-        let folder = self.procfs.join(pid.to_string());
-        let mappings = process::Mapping::read(&folder);
+        let mappings = process::Mapping::read(&self.procfs, pid);
         let mut entries = vec![];
         for address in words(addresses) {
             let mut entry = StackTraceEntry {
@@ -85,7 +83,7 @@ impl Names {
             if let Some(mapping) = mappings.iter().find(|mapping| mapping.range.contains(&address)) {
                 entry.offset = (address - mapping.range.start).wrapping_add(mapping.offset);
                 entry.module.clone_from(&mapping.path);
-                if let Some(code) = self.files.code(&folder, mapping)
+                if let Some(code) = self.files.code(&self.procfs, pid, mapping)
                     && let Some(name) = code.find(entry.offset)
                 {
                     name.clone_into(&mut entry.symbol);

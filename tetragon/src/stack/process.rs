@@ -1,15 +1,13 @@
 //! The functions of processes.
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File},
-    io::Read as _,
-    ops::Range,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, fs::File, io::Read as _, ops::Range};
 
 use policy_elf::Elf;
+
+use crate::{
+    procfs::Procfs,
+    regular::{self, Identity},
+};
 
 /// Bytes of the list of a process's mappings that are read.
 const MAPS_LEN: u64 = 4 << 20;
@@ -33,10 +31,10 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Those of the process that `folder` in procfs is about which can be executed and have a name.
-    pub(super) fn read(folder: &Path) -> Vec<Self> {
+    /// Those of process `pid` which can be executed and have a name.
+    pub(super) fn read(procfs: &Procfs, pid: u32) -> Vec<Self> {
         let mut text = vec![];
-        let file = File::open(folder.join("maps"));
+        let file = File::open(procfs.file(pid, "maps"));
         if file
             .and_then(|file| file.take(MAPS_LEN).read_to_end(&mut text))
             .is_err()
@@ -61,33 +59,23 @@ impl Mapping {
             path: path.to_owned(),
         })
     }
-
-    /// Where procfs has the file itself, whatever has become of its path.
-    fn file(&self, folder: &Path) -> PathBuf {
-        let Range { start, end } = self.range;
-        folder.join(format!("map_files/{start:x}-{end:x}"))
-    }
 }
-
-/// Device, inode, length and last change of a file.
-type Identity = (u64, u64, u64, i64, i64);
 
 /// Files whose functions are known, those that were asked for last at the front.
 #[derive(Debug, Default)]
 pub(super) struct Files(VecDeque<(Identity, Option<Code>)>);
 
 impl Files {
-    /// The functions of the file of `mapping`.
-    pub(super) fn code(&mut self, folder: &Path, mapping: &Mapping) -> Option<&Code> {
-        let path = mapping.file(folder);
-        // Before it is opened: opening a device may do something.
-        let data = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let identity = (data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec());
+    /// The functions of the file of `mapping` of process `pid`.
+    pub(super) fn code(&mut self, procfs: &Procfs, pid: u32, mapping: &Mapping) -> Option<&Code> {
+        let path = procfs.mapped(pid, &mapping.range);
+        let identity = Identity::of(&path).ok()?;
         let known = self.0.iter().position(|(known, _)| *known == identity);
         let entry = if let Some(at) = known {
             self.0.remove(at)?
         } else {
-            (identity, Code::read(File::open(&path).ok()?))
+            let (file, _) = regular::open(&path).ok()??;
+            (identity, Code::read(file))
         };
         self.0.push_front(entry);
         self.0.truncate(FILES);
@@ -161,8 +149,7 @@ mod tests {
     #[test]
     fn a_function_of_this_very_test_has_its_name() {
         assert_eq!(a_function_that_is_looked_for(), 42);
-        let folder = Path::new("/proc/self");
-        let mappings = Mapping::read(folder);
+        let mappings = Mapping::read(&Procfs::new("/proc".as_ref()), std::process::id());
         let address = a_function_that_is_looked_for as *const () as u64 + 1;
         let mapping = mappings
             .iter()
