@@ -8,13 +8,12 @@ use ebpf_abi::{
 };
 use policy::arg_type::ArgType;
 use tetragon_api::v1::{
-    EventType, KprobeAction, KprobeArgument, Process, ProcessKprobe, ProcessLoader, ProcessLsm, ProcessTracepoint,
+    EventType, KprobeAction, KprobeArgument, ProcessKprobe, ProcessLoader, ProcessLsm, ProcessTracepoint,
     ProcessUprobe, ProcessUsdt, get_events_response as events,
 };
 
 use super::{
     calls::{Call, Stacks},
-    family::Family,
     loads::Mapped,
     pipeline::Pipeline,
 };
@@ -34,14 +33,6 @@ impl Default for Returned {
             action: KprobeAction::Post,
         }
     }
-}
-
-/// Whose event it is.
-struct Whose {
-    process: Process,
-    parent: Option<Process>,
-    /// From the grandparent up, nearest first; empty unless wanted.
-    ancestors: Vec<Process>,
 }
 
 impl Pipeline {
@@ -166,7 +157,8 @@ impl Pipeline {
         true
     }
 
-    /// Emits the event of a hook.
+    /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the event
+    /// that made it known, so what is not known now never will be.
     fn emit_hook(&mut self, call: Call, returned: Returned, info: &HookInfo, sink: &mut dyn Sink) {
         let Call {
             head,
@@ -175,7 +167,6 @@ impl Pipeline {
             stacks,
             function,
         } = call;
-
         let action = hook::action(head.action).into();
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
         let event_type = match head.header.op {
@@ -185,77 +176,84 @@ impl Pipeline {
             op::TRACEPOINT => EventType::ProcessTracepoint,
             _ => EventType::ProcessKprobe,
         };
-        self.emit_of(&head, event_type, sink, |whose| match event_type {
-            EventType::ProcessLsm => events::Event::ProcessLsm(ProcessLsm {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                function_name: info.name.clone(),
-                policy_name,
-                message,
-                args,
-                action,
-                tags,
-                ..ProcessLsm::default()
-            }),
-            EventType::ProcessUprobe => events::Event::ProcessUprobe(ProcessUprobe {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                path: info.subsystem.clone(),
-                symbol: info.name.clone(),
-                policy_name,
-                message,
-                args,
-                data,
-                tags,
-                offset: info.place.0,
-                ref_ctr_offset: info.place.1,
-                action,
-            }),
-            EventType::ProcessUsdt => events::Event::ProcessUsdt(ProcessUsdt {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                path: info.subsystem.clone(),
-                provider: info.provider.clone(),
-                name: info.name.clone(),
-                policy_name,
-                message,
-                args,
-                tags,
-                action,
-                ..ProcessUsdt::default()
-            }),
-            EventType::ProcessTracepoint => events::Event::ProcessTracepoint(ProcessTracepoint {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                subsys: info.subsystem.clone(),
-                event: info.name.clone(),
-                args,
-                policy_name,
-                action,
-                message,
-                tags,
-            }),
-            _ => events::Event::ProcessKprobe(ProcessKprobe {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                function_name: function.unwrap_or_else(|| info.name.clone()),
-                args,
-                data,
-                r#return: returned.value.map(Box::new),
-                action,
-                policy_name,
-                return_action: returned.action.into(),
-                kernel_stack_trace: stacks.kernel,
-                user_stack_trace: stacks.user,
-                message,
-                tags,
-            }),
-        });
+        let time = self.clock.timestamp(head.header.ktime);
+        self.emit_of(
+            (head.process, Some(head.tid)),
+            event_type,
+            time,
+            sink,
+            |whose| match event_type {
+                EventType::ProcessLsm => events::Event::ProcessLsm(ProcessLsm {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    function_name: info.name.clone(),
+                    policy_name,
+                    message,
+                    args,
+                    action,
+                    tags,
+                    ..ProcessLsm::default()
+                }),
+                EventType::ProcessUprobe => events::Event::ProcessUprobe(ProcessUprobe {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    path: info.subsystem.clone(),
+                    symbol: info.name.clone(),
+                    policy_name,
+                    message,
+                    args,
+                    data,
+                    tags,
+                    offset: info.place.0,
+                    ref_ctr_offset: info.place.1,
+                    action,
+                }),
+                EventType::ProcessUsdt => events::Event::ProcessUsdt(ProcessUsdt {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    path: info.subsystem.clone(),
+                    provider: info.provider.clone(),
+                    name: info.name.clone(),
+                    policy_name,
+                    message,
+                    args,
+                    tags,
+                    action,
+                    ..ProcessUsdt::default()
+                }),
+                EventType::ProcessTracepoint => events::Event::ProcessTracepoint(ProcessTracepoint {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    subsys: info.subsystem.clone(),
+                    event: info.name.clone(),
+                    args,
+                    policy_name,
+                    action,
+                    message,
+                    tags,
+                }),
+                _ => events::Event::ProcessKprobe(ProcessKprobe {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    function_name: function.unwrap_or_else(|| info.name.clone()),
+                    args,
+                    data,
+                    r#return: returned.value.map(Box::new),
+                    action,
+                    policy_name,
+                    return_action: returned.action.into(),
+                    kernel_stack_trace: stacks.kernel,
+                    user_stack_trace: stacks.user,
+                    message,
+                    tags,
+                }),
+            },
+        );
     }
 
     /// Tells of a file that was mapped, unless that was told of the same process before.
@@ -270,7 +268,8 @@ impl Pipeline {
         }
         let buildid = self.loads.build_id(head.process.pid, &mapped).unwrap_or_default();
         let path = text::lossy(&mapped.path);
-        self.emit_of(head, EventType::ProcessLoader, sink, |whose| {
+        let (who, time) = ((head.process, Some(head.tid)), self.clock.timestamp(head.header.ktime));
+        self.emit_of(who, EventType::ProcessLoader, time, sink, |whose| {
             events::Event::ProcessLoader(ProcessLoader {
                 process: Some(whose.process),
                 parent: whose.parent,
@@ -279,45 +278,5 @@ impl Pipeline {
                 buildid,
             })
         });
-    }
-
-    /// Emits the event that `build` makes of the process and its parent. The process is whom the kernel programs took for
-    /// it; in the ring it comes after the event that made it known, so what is not known now never will be.
-    fn emit_of(
-        &mut self,
-        head: &HookEvent,
-        event_type: EventType,
-        sink: &mut dyn Sink,
-        build: impl FnOnce(Whose) -> events::Event,
-    ) {
-        let slot = self.cache.find(head.process);
-        let parent = slot.and_then(|slot| self.cache.parent(slot));
-        let process = slot.and_then(|slot| self.cache.lend(slot));
-        let mut process = process.unwrap_or_else(|| self.builder.unknown(head.process, self.clock));
-        let leader = process.tid.replace(head.tid);
-        let mut family = parent.map(|parent| self.family(parent, event_type));
-        let whose = Whose {
-            process,
-            parent: family.as_mut().map(Family::take_parent),
-            ancestors: family.as_mut().map(Family::take_ancestors).unwrap_or_default(),
-        };
-        let time = self.clock.timestamp(head.header.ktime);
-        let event = build(whose);
-        let (process, parent, ancestors) = match self.emit(event, time, sink) {
-            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent, event.ancestors),
-            Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent, event.ancestors),
-            Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent, event.ancestors),
-            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent, event.ancestors),
-            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent, event.ancestors),
-            Some(events::Event::ProcessLoader(event)) => (event.process, event.parent, event.ancestors),
-            _ => return,
-        };
-        if let Some(family) = family {
-            family.give_back(&mut self.cache, parent, ancestors);
-        }
-        if let (Some(slot), Some(mut process)) = (slot, process) {
-            process.tid = leader;
-            self.cache.give_back(slot, process);
-        }
     }
 }

@@ -54,6 +54,14 @@ pub(super) struct Pipeline {
     pub(super) reconciled: u64,
 }
 
+/// Whose event it is.
+pub(super) struct Whose {
+    pub(super) process: Process,
+    pub(super) parent: Option<Process>,
+    /// From the grandparent up, nearest first; empty unless wanted.
+    pub(super) ancestors: Vec<Process>,
+}
+
 impl Pipeline {
     /// Handles one record of the ring.
     pub(super) fn handle(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
@@ -291,29 +299,57 @@ impl Pipeline {
 
     /// Emits the exit event of the image `key`.
     fn emit_exit(&mut self, key: ProcessKey, status: u32, ktime: u64, sink: &mut dyn Sink) {
+        let Ending { signal, status } = ending(status);
+        let time = self.clock.timestamp(ktime);
+        self.emit_of((key, None), EventType::ProcessExit, time, sink, |whose| {
+            events::Event::ProcessExit(ProcessExit {
+                process: Some(whose.process),
+                parent: whose.parent,
+                ancestors: whose.ancestors,
+                signal,
+                status,
+                time: Some(time),
+            })
+        });
+    }
+
+    /// Emits the event that `build` makes of process `key` and its family, with the number of a thread in the place of the
+    /// leader's if there is one.
+    pub(super) fn emit_of(
+        &mut self,
+        (key, tid): (ProcessKey, Option<u32>),
+        event_type: EventType,
+        time: Timestamp,
+        sink: &mut dyn Sink,
+        build: impl FnOnce(Whose) -> events::Event,
+    ) {
         let slot = self.cache.find(key);
         let parent = slot.and_then(|slot| self.cache.parent(slot));
         let process = slot.and_then(|slot| self.cache.lend(slot));
-        let process = process.unwrap_or_else(|| self.builder.unknown(key, self.clock));
-        let mut family = parent.map(|parent| self.family(parent, EventType::ProcessExit));
-        let Ending { signal, status } = ending(status);
-        let time = self.clock.timestamp(ktime);
-        let event = ProcessExit {
-            process: Some(process),
+        let mut process = process.unwrap_or_else(|| self.builder.unknown(key, self.clock));
+        let leader = process.tid;
+        process.tid = tid.or(leader);
+        let mut family = parent.map(|parent| self.family(parent, event_type));
+        let event = build(Whose {
+            process,
             parent: family.as_mut().map(Family::take_parent),
             ancestors: family.as_mut().map(Family::take_ancestors).unwrap_or_default(),
-            signal,
-            status,
-            time: Some(time),
-        };
-        let event = self.emit(events::Event::ProcessExit(event), time, sink);
-        let Some(events::Event::ProcessExit(event)) = event else {
-            return;
+        });
+        let (process, parent, ancestors) = match self.emit(event, time, sink) {
+            Some(events::Event::ProcessExit(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessUsdt(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessLsm(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessTracepoint(event)) => (event.process, event.parent, event.ancestors),
+            Some(events::Event::ProcessLoader(event)) => (event.process, event.parent, event.ancestors),
+            _ => return,
         };
         if let Some(family) = family {
-            family.give_back(&mut self.cache, event.parent, event.ancestors);
+            family.give_back(&mut self.cache, parent, ancestors);
         }
-        if let (Some(slot), Some(process)) = (slot, event.process) {
+        if let (Some(slot), Some(mut process)) = (slot, process) {
+            process.tid = leader;
             self.cache.give_back(slot, process);
         }
     }

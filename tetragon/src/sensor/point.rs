@@ -26,7 +26,6 @@ pub(super) struct Attached {
     program: Watched,
     /// What it does, where that must be known to replace it.
     hooks: Vec<Hook>,
-    table: Arc<Table>,
 }
 
 /// How programs are exchanged.
@@ -104,7 +103,6 @@ impl Attached {
             means,
             program: watched(Arc::new(program)),
             hooks: known(key, hooks),
-            table: Arc::clone(table),
         })
     }
 
@@ -139,7 +137,7 @@ impl Attached {
                 program
             }
         };
-        self.program = Watched::new(Arc::new(program), key.kind.op(), &self.table);
+        self.program = Watched::new(Arc::new(program), key.kind.op(), &self.program.table);
         self.hooks = known(&self.key, hooks);
         Ok(())
     }
