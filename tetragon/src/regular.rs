@@ -9,9 +9,16 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// Which file a path leads to, and in which state: device, inode, length and time of the last change.
+/// Which file a path leads to, and in which state: device, inode, length, and when what is in it and what is known of it
+/// changed last. The latter cannot be set by whoever may write the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Identity(u64, u64, u64, i64, i64);
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
 
 impl Identity {
     /// That of the file at `path` at this moment.
@@ -22,7 +29,13 @@ impl Identity {
 
 impl From<&Metadata> for Identity {
     fn from(data: &Metadata) -> Self {
-        Self(data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec())
+        Self {
+            device: data.dev(),
+            inode: data.ino(),
+            len: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+            changed: (data.ctime(), data.ctime_nsec()),
+        }
     }
 }
 

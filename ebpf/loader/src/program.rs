@@ -242,14 +242,15 @@ impl Program {
         self.attach_event(event).map_err(failed)
     }
 
-    /// Attaches a [`ProgramKind::Kprobe`] program to the code at `offset` bytes into the file `path`, whatever process runs
-    /// it. `counter` is the offset of the number of those who watch, which the kernel keeps up to date, 0 for none (kernel
-    /// 4.20).
-    pub fn attach_uprobe(&self, path: &str, offset: u64, counter: u64) -> Result<Link, Error> {
+    /// Attaches a [`ProgramKind::Kprobe`] program to the code at `offset` bytes into `file`, whatever process runs it.
+    /// `counter` is the offset of the number of those who watch, which the kernel keeps up to date, 0 for none (kernel
+    /// 4.20). `path` is what errors call the file. The kernel wants a path as well, and gets the one of the descriptor:
+    /// `/proc` must be mounted.
+    pub fn attach_uprobe(&self, file: BorrowedFd<'_>, path: &str, offset: u64, counter: u64) -> Result<Link, Error> {
         /// Where in `config` the counter is (`PERF_UPROBE_REF_CTR_OFFSET_SHIFT`, `include/linux/trace_events.h`).
         const COUNTER_SHIFT: u32 = 32;
         self.expect(matches!(self.kind, ProgramKind::Kprobe))?;
-        let file = c_string(path)?;
+        let file = c_string(&format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let source = probe::ProbeSource::read("uprobe")?;
         let failed = |source| self.attach_error(format!("uprobe {path}+{offset:#x}"), source);
         let event = sys::open_probe(source.event_type, counter << COUNTER_SHIFT, &file, offset).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! A hook point: one attachment, one program.
 
-use std::sync::Arc;
+use std::{os::fd::AsFd as _, sync::Arc};
 
 use ebpf_abi::hook::runtime;
 use ebpf_codegen::{Action, Hook, Point};
@@ -8,7 +8,7 @@ use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, Succession, Tr
 
 use policy_btf::LSM;
 
-use crate::regular::Identity;
+use crate::regular::{self, Identity};
 
 use super::{
     Error, Table,
@@ -198,8 +198,10 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
         PointKind::RawTracepoint => program.attach_raw_tracepoint(&key.name)?,
         PointKind::Tracepoint | PointKind::Syscalls => program.attach_tracepoint(&key.group, &key.name)?,
         PointKind::Uprobe(place) | PointKind::Usdt(place) => {
-            // A breakpoint in the middle of an instruction is the end of whoever runs it.
-            if Identity::of(&key.group).ok() != Some(place.file) {
+            // A breakpoint in the middle of an instruction is the end of whoever runs it. What is compared is what is
+            // attached to: the path may lead elsewhere a moment later.
+            let opened = regular::open(key.group.as_ref()).ok().flatten();
+            let Some((file, _)) = opened.filter(|(_, data)| Identity::from(data) == place.file) else {
                 return Err(Error::Hook {
                     policy: String::new(),
                     hook: key.name.clone(),
@@ -208,8 +210,8 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
                         key.group
                     ),
                 });
-            }
-            program.attach_uprobe(&key.group, place.offset, place.counter)?
+            };
+            program.attach_uprobe(file.as_fd(), &key.group, place.offset, place.counter)?
         }
     })
 }
