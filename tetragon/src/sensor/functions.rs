@@ -1,4 +1,4 @@
-//! Functions of the running kernel by pattern.
+//! Functions of the running kernel that can be traced, by pattern and by name.
 
 use std::{
     collections::BTreeSet,
@@ -20,25 +20,52 @@ const LISTS: [&str; 2] = [
 /// Names of the functions that can be traced and match `pattern`, in order. The error is a sentence.
 pub(super) fn matching(pattern: &str) -> Result<Vec<String>, String> {
     let regex = Regex::new(pattern).map_err(|error| format!("pattern {pattern:?}: {error}"))?;
+    select(list()?, &regex)
+}
+
+/// The first of `names` that can be traced, if any. The error is a sentence.
+pub(super) fn first<'a>(names: &[&'a str]) -> Result<Option<&'a str>, String> {
+    Ok(first_in(list()?, names))
+}
+
+fn list() -> Result<BufReader<File>, String> {
     let mut failed = String::new();
     for path in LISTS {
         match File::open(path) {
-            Ok(file) => return select(BufReader::new(file), &regex),
+            Ok(file) => return Ok(BufReader::new(file)),
             Err(error) => failed = format!("{path}: {error}: mount tracefs"),
         }
     }
     Err(failed)
 }
 
-fn select(list: impl BufRead, regex: &Regex) -> Result<Vec<String>, String> {
-    let mut names = BTreeSet::new();
+/// Hands each function of the list to `visit`.
+fn each(list: impl BufRead, mut visit: impl FnMut(&str)) {
     for line in list.lines().map_while(Result::ok) {
         // Behind it, in brackets, the module. Places whose name the kernel has lost are no functions.
         let name = line.split_ascii_whitespace().next().unwrap_or_default();
-        if !name.starts_with("__ftrace_invalid_address___") && regex.is_match(name) {
-            names.insert(name.to_owned());
+        if !name.starts_with("__ftrace_invalid_address___") {
+            visit(name);
         }
     }
+}
+
+fn first_in<'a>(list: impl BufRead, names: &[&'a str]) -> Option<&'a str> {
+    let mut first = names.len();
+    each(list, |name| {
+        let better = names[..first].iter().position(|wanted| *wanted == name);
+        first = better.unwrap_or(first);
+    });
+    names.get(first).copied()
+}
+
+fn select(list: impl BufRead, regex: &Regex) -> Result<Vec<String>, String> {
+    let mut names = BTreeSet::new();
+    each(list, |name| {
+        if regex.is_match(name) {
+            names.insert(name.to_owned());
+        }
+    });
     match names.len() {
         0 => Err(format!("no function of the kernel matches {:?}", regex.as_str())),
         count if count > FUNCTIONS => Err(format!(
@@ -52,6 +79,15 @@ fn select(list: impl BufRead, regex: &Regex) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_choice_that_can_be_traced() {
+        let first = |list: &str| first_in(list.as_bytes(), &["best", "good"]);
+        assert_eq!(first("other\ngood\nbest [module]\n"), Some("best"));
+        assert_eq!(first("best\ngood\n"), Some("best"));
+        assert_eq!(first("good\nbest_of_all\n"), Some("good"));
+        assert_eq!(first("other\n"), None);
+    }
 
     #[test]
     fn functions_that_match_each_once() {

@@ -1,7 +1,12 @@
 //! Programs and libraries that processes map to run (`loader: true`).
 //!
-//! The kernel passes its function `perf_event_mmap` whenever a file has been mapped, whether or not anybody collects
-//! performance events.
+//! The kernel passes its function `perf_event_mmap` whenever a file has been mapped, or has become executable by
+//! `mprotect(2)`, whether or not anybody collects performance events. Some kernels let nobody trace it (5.10: all of
+//! `kernel/events/core.c` is without ftrace). There `uprobe_mmap` takes its place, which has the same parameter, but of
+//! `mprotect(2)` it does not know.
+//!
+//! Either is seen by breakpoint: files are mapped so often that a trampoline, which does not run again while it is
+//! preempted on the same CPU, would miss some. Breakpoints are not preempted.
 
 use ebpf_abi::hook::{Slot, path_kind};
 use ebpf_codegen::{Arg, Filter, Hook, NumberTest, Read, Selector, Source, Subject};
@@ -10,14 +15,15 @@ use std::mem::offset_of;
 
 use super::{
     argument::member,
+    functions,
     lower::{Reason, Wanted},
-    points::{Parameters, PointKey, PointKind},
+    points::{PointKey, PointKind},
     running::Running,
     table::HookInfo,
 };
 
-/// The function.
-const FUNCTION: &str = "perf_event_mmap";
+/// The functions that will do, the best first.
+const FUNCTIONS: [&str; 2] = ["perf_event_mmap", "uprobe_mmap"];
 
 /// `VM_EXEC` (`include/linux/mm.h`).
 const VM_EXEC: u64 = 4;
@@ -40,15 +46,15 @@ pub(crate) mod value {
 
 /// What `policy` wants.
 pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Reason> {
-    let kind = match kernel.parameters(FUNCTION) {
-        Some(1) => PointKind::Function(Parameters::of(kernel, FUNCTION, 1)),
-        _ if kernel.is_function(FUNCTION) => PointKind::Kprobe,
-        _ => {
-            return Err(Reason::Kernel(format!(
-                "the kernel has no function `{FUNCTION}`: it was built without CONFIG_PERF_EVENTS"
-            )));
-        }
-    };
+    // Without the list, what is there may do.
+    let there = || FUNCTIONS.into_iter().find(|function| kernel.is_function(function));
+    let function = functions::first(&FUNCTIONS).unwrap_or_else(|_| there());
+    let function = function.ok_or_else(|| {
+        Reason::Kernel(format!(
+            "the kernel has none of the functions {}, or lets nobody trace them",
+            FUNCTIONS.map(|function| format!("`{function}`")).join(" and ")
+        ))
+    })?;
     let of_area = |name| member(kernel, "vm_area_struct", name);
     let of_file = |name| member(kernel, "file", name);
     let of_inode = |name| member(kernel, "inode", name);
@@ -97,8 +103,8 @@ pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Re
         ..Hook::default()
     };
     let point = PointKey {
-        kind,
-        name: FUNCTION.to_owned(),
+        kind: PointKind::Kprobe,
+        name: function.to_owned(),
         group: String::new(),
         operands: String::new(),
     };
@@ -107,7 +113,7 @@ pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Re
         info: HookInfo {
             loader: true,
             policy: policy.name.clone(),
-            name: FUNCTION.to_owned(),
+            name: function.to_owned(),
             ..HookInfo::default()
         },
         position: 0,
