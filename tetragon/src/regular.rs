@@ -5,8 +5,14 @@ use std::{
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
+use policy_elf::Source;
 use rustix::fs::OFlags;
 
 /// Which file a path leads to, and in which state: device, inode, length, and when what is in it and what is known of it
@@ -52,4 +58,118 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     // Another one may have taken its place.
     let data = file.metadata()?;
     Ok(data.is_file().then_some((file, data)))
+}
+
+/// How much is read of files for one purpose.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// Those that are left.
+    bytes: AtomicU64,
+    whole: u64,
+    until: Instant,
+}
+
+impl Budget {
+    /// So many bytes, and nothing after `until`.
+    pub(crate) fn new(bytes: u64, until: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: AtomicU64::new(bytes),
+            whole: bytes,
+            until,
+        })
+    }
+
+    /// Whether nothing has been read yet.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.bytes.load(Relaxed) == self.whole
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.bytes.load(Relaxed) == 0 || self.is_late()
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+/// A file that is read as long as a budget lasts.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    file: File,
+    budget: Arc<Budget>,
+}
+
+impl Limited {
+    /// `file` within `budget`.
+    pub(crate) fn new(file: File, budget: &Arc<Budget>) -> Self {
+        Self {
+            file,
+            budget: Arc::clone(budget),
+        }
+    }
+}
+
+impl Source for Limited {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.budget.is_spent() {
+            return Err(io::Error::other("more than is read of a file"));
+        }
+        let left = self.budget.bytes.load(Relaxed);
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let len = Source::read_at(&self.file, &mut buffer[..most], offset)?;
+        self.budget.bytes.store(left.saturating_sub(len as u64), Relaxed);
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(open(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_whose_access_changes_is_in_another_state() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let before = Identity::of(file.path()).unwrap();
+        // The clock that times of files are taken from goes in steps.
+        let changed = loop {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).unwrap();
+            let now = Identity::of(file.path()).unwrap();
+            if now != before {
+                break now;
+            }
+        };
+        assert_eq!(changed.modified, before.modified);
+        assert_ne!(changed.changed, before.changed);
+    }
+
+    #[test]
+    fn a_budget_ends() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [7; 100]).unwrap();
+        let limited = |bytes, until| {
+            let (file, _) = open(file.path()).unwrap().unwrap();
+            Limited::new(file, &Budget::new(bytes, until))
+        };
+        let later = Instant::now() + Duration::from_hours(1);
+        let few = limited(60, later);
+        assert_eq!(few.read_at(&mut [0; 50], 0).unwrap(), 50);
+        assert_eq!(few.read_at(&mut [0; 50], 50).unwrap(), 10);
+        assert!(few.budget.is_spent());
+        assert!(few.read_at(&mut [0; 50], 60).is_err());
+        assert!(limited(60, Instant::now()).read_at(&mut [0; 50], 0).is_err());
+    }
 }

@@ -6,6 +6,8 @@ use ebpf_abi::event::HookEvent;
 use policy::syscalls::{Abi, Syscall};
 use tetragon_api::v1::{KprobeArgument, StackTraceEntry};
 
+use super::naming::Answer;
+
 /// Calls that are remembered at most. As many as the kernel programs remember.
 const CALLS: usize = 8_192;
 
@@ -32,8 +34,8 @@ pub(super) struct Call {
 pub(super) struct Stacks {
     /// Of the kernel.
     pub(super) kernel: Vec<StackTraceEntry>,
-    /// Of the process.
-    pub(super) user: Vec<StackTraceEntry>,
+    /// Of the process, as soon as it is known.
+    pub(super) user: Option<Answer>,
 }
 
 /// Functions of system calls by their numbers, as far as they were asked for.

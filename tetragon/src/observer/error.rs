@@ -56,6 +56,8 @@ pub enum Error {
     Wait(io::Error),
     #[error("make an eventfd: {0}")]
     Stop(io::Error),
+    #[error("start the thread that looks into the files of processes: {0}")]
+    Naming(io::Error),
     #[error(transparent)]
     Ring(#[from] ebpf_loader::RingError),
     #[error("{0}")]

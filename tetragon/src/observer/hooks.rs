@@ -15,6 +15,7 @@ use tetragon_api::v1::{
 use super::{
     calls::{Call, Stacks},
     loads::Mapped,
+    naming::{Found, Question},
     pipeline::Pipeline,
 };
 use crate::{event::hook, record, sensor::HookInfo, sink::Sink, text};
@@ -54,7 +55,7 @@ impl Pipeline {
         let (mut args, mut data) = (Vec::with_capacity(info.args.len()), vec![]);
         let (mut stacks, mut syscall) = (Stacks::default(), None);
         for value in record.args.values() {
-            if self.stack(head.process.pid, &value, &mut stacks) {
+            if self.stack(head, &value, &mut stacks) {
                 continue;
             }
             if value.head.kind == CALL {
@@ -102,7 +103,7 @@ impl Pipeline {
         let mut values = record
             .args
             .values()
-            .filter(|value| !self.stack(head.process.pid, value, &mut stacks));
+            .filter(|value| !self.stack(head, value, &mut stacks));
         let mut read = vec![];
         if let Some(returns) = &info.returns
             && let Some(value) = values.next()
@@ -148,10 +149,13 @@ impl Pipeline {
     }
 
     /// Adds `value` to `stacks`, if it is one.
-    fn stack(&mut self, pid: u32, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
+    fn stack(&mut self, head: &HookEvent, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
         match value.head.kind {
             stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes, self.hooks.changes()),
-            stack::USER => stacks.user = self.names.process(pid, value.bytes),
+            stack::USER => {
+                let known = Found::Stack(self.names.unnamed(value.bytes));
+                stacks.user = self.ask(head.process, Question::Stack(value.bytes.to_vec()), known);
+            }
             _ => return false,
         }
         true
@@ -180,6 +184,7 @@ impl Pipeline {
         self.emit_of(
             (head.process, Some(head.tid)),
             event_type,
+            stacks.user,
             time,
             sink,
             |whose| match event_type {
@@ -248,7 +253,8 @@ impl Pipeline {
                     policy_name,
                     return_action: returned.action.into(),
                     kernel_stack_trace: stacks.kernel,
-                    user_stack_trace: stacks.user,
+                    // Comes with the answer.
+                    user_stack_trace: vec![],
                     message,
                     tags,
                 }),
@@ -263,19 +269,20 @@ impl Pipeline {
             self.counters.malformed.add(1);
             return;
         };
-        if !self.loads.is_new(head.process, &mapped.path) {
+        if !self.loads.is_new(head.process, &mapped) {
             return;
         }
-        let buildid = self.loads.build_id(head.process.pid, &mapped).unwrap_or_default();
         let path = text::lossy(&mapped.path);
+        let answer = self.ask(head.process, Question::BuildId(mapped), Found::BuildId(vec![]));
         let (who, time) = ((head.process, Some(head.tid)), self.clock.timestamp(head.header.ktime));
-        self.emit_of(who, EventType::ProcessLoader, time, sink, |whose| {
+        self.emit_of(who, EventType::ProcessLoader, answer, time, sink, |whose| {
             events::Event::ProcessLoader(ProcessLoader {
                 process: Some(whose.process),
                 parent: whose.parent,
                 ancestors: whose.ancestors,
                 path,
-                buildid,
+                // Comes with the answer.
+                buildid: vec![],
             })
         });
     }

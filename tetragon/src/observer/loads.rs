@@ -2,20 +2,29 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    ffi::OsStr,
     fs::Metadata,
     ops::Range,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     sync::Arc,
+    time::Instant,
 };
 
 use ebpf_abi::map::ProcessKey;
 use policy_elf::Elf;
 
-use crate::{procfs::Procfs, record, regular, sensor::loader::value};
+use crate::{
+    procfs::Procfs,
+    record,
+    regular::{self, Budget, Limited},
+    sensor::loader::value,
+};
 
 /// Files of processes that are remembered, so that each is told of once: a program has several mappings.
 const TOLD: usize = 1_024;
+
+/// Bytes that are read to find a build id: of tables of segments and sections, of which a library has some dozens.
+const BUILD_ID_LEN: u64 = 8 << 20;
 
 /// A file that was mapped.
 #[derive(Debug, Default)]
@@ -52,30 +61,20 @@ impl Mapped {
     }
 }
 
-/// A process and a path.
-type Told = Arc<(ProcessKey, Vec<u8>)>;
+/// A process, the device, the inode and the path: a file that takes the place of another one is told of as well.
+type Told = Arc<(ProcessKey, u64, u64, Vec<u8>)>;
 
 /// What was told of.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Loads {
-    procfs: Procfs,
     told: HashSet<Told>,
     order: VecDeque<Told>,
 }
 
 impl Loads {
-    /// Nothing was told of.
-    pub(super) fn new(procfs: Procfs) -> Self {
-        Self {
-            procfs,
-            told: HashSet::new(),
-            order: VecDeque::new(),
-        }
-    }
-
-    /// Whether it was not told yet that `process` has mapped `path`; it is now.
-    pub(super) fn is_new(&mut self, process: ProcessKey, path: &[u8]) -> bool {
-        let entry = Arc::new((process, path.to_vec()));
+    /// Whether it was not told yet that `process` has mapped this file; it is now.
+    pub(super) fn is_new(&mut self, process: ProcessKey, mapped: &Mapped) -> bool {
+        let entry = Arc::new((process, mapped.device, mapped.inode, mapped.path.clone()));
         if !self.told.insert(Arc::clone(&entry)) {
             return false;
         }
@@ -87,38 +86,54 @@ impl Loads {
         }
         true
     }
+}
 
-    /// The note by which builds are told apart: of the mapped file itself, or, when the process is gone, of what is at its
-    /// path if that is the same file.
-    pub(super) fn build_id(&self, pid: u32, mapped: &Mapped) -> Option<Vec<u8>> {
-        let own = self.procfs.mapped(pid, &mapped.range);
-        let path = Path::new(std::str::from_utf8(&mapped.path).ok()?);
-        let file = [own.as_path(), path].into_iter().find_map(|path| {
-            let (file, data) = regular::open(path).ok()??;
-            mapped.is(&data).then_some(file)
-        });
-        Elf::read(file?).ok()?.build_id()
-    }
+/// The note by which builds are told apart: of the mapped file itself, or, when the process is gone, of what is at its
+/// path if that is the same file. Reads files of others, which may never answer.
+///
+/// The kernel hands out the very file that is mapped, so nothing is compared: on btrfs and overlayfs what `stat(2)` says
+/// of it is not what the kernel says. There, files of processes that are gone have no build id.
+pub(super) fn build_id(procfs: &Procfs, pid: u32, mapped: &Mapped, until: Instant) -> Option<Vec<u8>> {
+    let own = || regular::open(&procfs.mapped(pid, &mapped.range)).ok()?;
+    let path = || {
+        let opened = regular::open(OsStr::from_bytes(&mapped.path).as_ref()).ok()?;
+        opened.filter(|(_, data)| mapped.is(data))
+    };
+    let (file, _) = own().or_else(path)?;
+    let file = Limited::new(file, &Budget::new(BUILD_ID_LEN, until));
+    Elf::read(file).ok()?.build_id()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::{
+        fs::{self, File},
+        path::Path,
+        process::Command,
+        time::Duration,
+    };
 
     use super::*;
 
     #[test]
     fn a_file_is_told_of_once_for_each_process() {
-        let mut loads = Loads::new(Procfs::new("/proc".as_ref()));
+        let mut loads = Loads::default();
         let process = |pid| ProcessKey::new(pid, 1);
-        assert!(loads.is_new(process(1), b"/lib/a"));
-        assert!(!loads.is_new(process(1), b"/lib/a"));
-        assert!(loads.is_new(process(2), b"/lib/a"));
+        let file = |path: &str, inode| Mapped {
+            path: path.into(),
+            inode,
+            ..Mapped::default()
+        };
+        let file_a = file("/lib/a", 1);
+        assert!(loads.is_new(process(1), &file_a));
+        assert!(!loads.is_new(process(1), &file_a));
+        assert!(loads.is_new(process(2), &file_a));
+        assert!(loads.is_new(process(2), &file("/lib/a", 2)));
         for pid in 3..3 + TOLD as u32 {
-            assert!(loads.is_new(process(pid), b"/lib/b"));
+            assert!(loads.is_new(process(pid), &file("/lib/b", 3)));
         }
         assert_eq!((loads.told.len(), loads.order.len()), (TOLD, TOLD));
-        assert!(loads.is_new(process(1), b"/lib/a"));
+        assert!(loads.is_new(process(1), &file_a));
     }
 
     #[test]
@@ -132,10 +147,37 @@ mod tests {
             device: u64::from(major) << 20 | u64::from(minor),
             ..Mapped::default()
         };
-        let loads = Loads::new(Procfs::new("/proc".as_ref()));
+        let procfs = Procfs::new("/proc".as_ref());
+        let build_id = |mapped: &Mapped, until| build_id(&procfs, 0, mapped, until);
+        let later = Instant::now() + Duration::from_hours(1);
         let expected = Elf::read(File::open(&path).unwrap()).unwrap().build_id();
-        assert_eq!(loads.build_id(0, &mapped), expected);
+        assert!(expected.is_some());
+        assert_eq!(build_id(&mapped, later), expected);
+        assert_eq!(build_id(&mapped, Instant::now()), None);
         mapped.inode += 1;
-        assert_eq!(loads.build_id(0, &mapped), None);
+        assert_eq!(build_id(&mapped, later), None);
+    }
+
+    #[test]
+    fn paths_are_bytes_and_pipes_are_passed_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(OsStr::from_bytes(b"lib\xff.so"));
+        fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mapped = |path: &Path| {
+            let data = fs::metadata(path).unwrap();
+            let (major, minor) = (rustix::fs::major(data.dev()), rustix::fs::minor(data.dev()));
+            Mapped {
+                path: path.as_os_str().as_bytes().to_vec(),
+                inode: data.ino(),
+                device: u64::from(major) << 20 | u64::from(minor),
+                ..Mapped::default()
+            }
+        };
+        let procfs = Procfs::new("/proc".as_ref());
+        let build_id = |path| build_id(&procfs, 0, &mapped(path), Instant::now() + Duration::from_hours(1));
+        assert!(build_id(&path).is_some());
+        assert_eq!(build_id(&pipe), None);
     }
 }

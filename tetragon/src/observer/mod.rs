@@ -24,11 +24,14 @@
 mod calls;
 mod cgroup;
 mod data;
+mod emit;
 mod error;
 mod family;
+mod held;
 mod hooks;
 mod kernel_types;
 mod loads;
+mod naming;
 mod object;
 mod options;
 mod pipeline;

@@ -15,6 +15,8 @@ use super::{
     calls::Calls,
     data::DataCache,
     family::Family,
+    held::Held,
+    naming::{Answer, Naming},
     stats::Counters,
     waiting::{Event, Waiting},
 };
@@ -48,8 +50,12 @@ pub(super) struct Pipeline {
     pub(super) functions: super::calls::Functions,
     /// Files that were mapped.
     pub(super) loads: super::loads::Loads,
-    /// What the code in stack traces is called.
+    /// What the kernel's code in stack traces is called.
     pub(super) names: crate::stack::Names,
+    /// Who looks into the files of processes; nobody where there are only records.
+    pub(super) naming: Option<Arc<Naming>>,
+    /// Events that wait for that.
+    pub(super) held: Held,
     /// Losses up to which the cache agrees with the kernel's map.
     pub(super) reconciled: u64,
 }
@@ -289,7 +295,7 @@ impl Pipeline {
             ancestors: family.take_ancestors(),
         };
         let time = self.clock.timestamp(key.ktime);
-        let event = self.emit(events::Event::ProcessExec(event), time, sink);
+        let event = self.emit(key.pid, events::Event::ProcessExec(event), None, time, sink);
         let Some(events::Event::ProcessExec(event)) = event else {
             return Process::default();
         };
@@ -301,7 +307,7 @@ impl Pipeline {
     fn emit_exit(&mut self, key: ProcessKey, status: u32, ktime: u64, sink: &mut dyn Sink) {
         let Ending { signal, status } = ending(status);
         let time = self.clock.timestamp(ktime);
-        self.emit_of((key, None), EventType::ProcessExit, time, sink, |whose| {
+        self.emit_of((key, None), EventType::ProcessExit, None, time, sink, |whose| {
             events::Event::ProcessExit(ProcessExit {
                 process: Some(whose.process),
                 parent: whose.parent,
@@ -314,11 +320,12 @@ impl Pipeline {
     }
 
     /// Emits the event that `build` makes of process `key` and its family, with the number of a thread in the place of the
-    /// leader's if there is one.
+    /// leader's if there is one, and with what `answer` adds.
     pub(super) fn emit_of(
         &mut self,
         (key, tid): (ProcessKey, Option<u32>),
         event_type: EventType,
+        answer: Option<Answer>,
         time: Timestamp,
         sink: &mut dyn Sink,
         build: impl FnOnce(Whose) -> events::Event,
@@ -335,7 +342,7 @@ impl Pipeline {
             parent: family.as_mut().map(Family::take_parent),
             ancestors: family.as_mut().map(Family::take_ancestors).unwrap_or_default(),
         });
-        let (process, parent, ancestors) = match self.emit(event, time, sink) {
+        let (process, parent, ancestors) = match self.emit(key.pid, event, answer, time, sink) {
             Some(events::Event::ProcessExit(event)) => (event.process, event.parent, event.ancestors),
             Some(events::Event::ProcessKprobe(event)) => (event.process, event.parent, event.ancestors),
             Some(events::Event::ProcessUprobe(event)) => (event.process, event.parent, event.ancestors),
@@ -366,15 +373,6 @@ impl Pipeline {
         Family::lend(cache, parent, ancestors.contains(&of), |key| {
             builder.unknown(key, *clock)
         })
-    }
-
-    /// Hands an event to the sink and gives it back.
-    pub(super) fn emit(&mut self, event: events::Event, time: Timestamp, sink: &mut dyn Sink) -> Option<events::Event> {
-        self.counters.emitted.add(1);
-        self.response.event = Some(event);
-        self.response.time = Some(time);
-        sink.emit(&self.response);
-        self.response.event.take()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     env,
+    os::fd::{AsFd as _, BorrowedFd},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ebpf_abi::map::ProcessKey;
+use ebpf_abi::map::{ProcessEntry, ProcessKey};
 use ebpf_loader::Maps;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -17,6 +18,7 @@ use rustix::{
 
 use super::{
     Error, Options, Stats, StatsHandle, Stop,
+    naming::Naming,
     pipeline::Pipeline,
     reconcile, seed,
     start::{self, Attached},
@@ -46,6 +48,7 @@ const LAST_LOOKS: usize = 100;
 pub struct Observer {
     attached: Attached,
     pipeline: Pipeline,
+    naming: Arc<Naming>,
     /// Processes to tell of before anything else.
     running: Vec<ProcessKey>,
     /// What came while `/proc` was read.
@@ -66,6 +69,8 @@ impl Observer {
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
         let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
         pipeline.hooks = sensor::Reader::new(Arc::clone(&hooks));
+        let naming = Arc::new(naming(&attached)?);
+        pipeline.naming = Some(Arc::clone(&naming));
         let mut backlog = Vec::new();
         let Attached { ring, maps, procfs, .. } = &mut attached;
         let running = seed::seed(procfs, maps.get("execve_map")?, &mut pipeline, || {
@@ -78,6 +83,7 @@ impl Observer {
         Ok(Self {
             attached,
             pipeline,
+            naming,
             running,
             backlog,
             raw,
@@ -114,6 +120,9 @@ impl Observer {
             self.pipeline.clock.follow();
             self.consume(sink)?;
             let now = Instant::now();
+            if self.pipeline.release(now, sink) {
+                sink.flush();
+            }
             if self.pipeline.waiting.next().is_some_and(|next| now >= next) {
                 self.pipeline.retry(false, sink);
                 sink.flush();
@@ -130,23 +139,29 @@ impl Observer {
         self.finish(sink)
     }
 
-    /// Waits for records, for `until`, or for what the event cache is to do; true when stopped.
+    /// Waits for records, for `until`, for what the event cache is to do, or for what events are held back for; true when
+    /// stopped.
     fn wait(&self, stop: &Stop, until: Instant) -> Result<bool, Error> {
-        let next = self.pipeline.waiting.next().map_or(until, |next| next.min(until));
-        let timeout = next.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        let mut events = [
-            PollFd::new(&self.attached.ring, PollFlags::IN),
-            PollFd::new(stop, PollFlags::IN),
-        ];
-        match poll(&mut events, Some(&timeout)) {
-            Ok(_) => Ok(events[1].revents().contains(PollFlags::IN)),
-            Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(Error::Wait(error.into())),
+        let Pipeline { waiting, held, .. } = &self.pipeline;
+        let until = [waiting.next(), held.next()]
+            .into_iter()
+            .flatten()
+            .fold(until, Instant::min);
+        let [_, stopped, answered] = wait_for([self.attached.ring.as_fd(), stop.as_fd(), self.naming.as_fd()], until)?;
+        if answered {
+            self.naming.seen();
         }
+        Ok(stopped)
+    }
+
+    /// Emits what is held back, as soon as what it waits for is known or no longer waited for.
+    fn release(&mut self, sink: &mut dyn Sink) -> Result<(), Error> {
+        while let Some(until) = self.pipeline.held.next() {
+            wait_for([self.naming.as_fd()], until)?;
+            self.naming.seen();
+            self.pipeline.release(Instant::now(), sink);
+        }
+        Ok(())
     }
 
     /// Handles all records there are, or one batch if they come faster than they can be handled.
@@ -185,6 +200,7 @@ impl Observer {
             }
         }
         self.pipeline.retry(true, sink);
+        self.release(sink)?;
         self.pipeline.count();
         sink.flush();
         if let Some((raw, path)) = &mut self.raw {
@@ -195,6 +211,33 @@ impl Observer {
         tracing::info!("BPF events statistics: {total}");
         Ok(total)
     }
+}
+
+/// Waits until one of these can be read or it is `until`; says which.
+fn wait_for<const COUNT: usize>(files: [BorrowedFd<'_>; COUNT], until: Instant) -> Result<[bool; COUNT], Error> {
+    let timeout = until.saturating_duration_since(Instant::now());
+    let timeout = Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let mut events = files.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN));
+    match poll(&mut events, Some(&timeout)) {
+        Ok(_) => Ok(events.map(|event| event.revents().contains(PollFlags::IN))),
+        Err(Errno::INTR) => Ok([false; COUNT]),
+        Err(error) => Err(Error::Wait(error.into())),
+    }
+}
+
+/// Starts the thread that looks into the files of processes. What these run is in the kernel's map.
+fn naming(attached: &Attached) -> Result<Naming, Error> {
+    let maps = Arc::clone(&attached.maps);
+    maps.get("execve_map")?;
+    let is_other = move |process: ProcessKey| {
+        let map = maps.get("execve_map");
+        let entry: Option<ProcessEntry> = map.and_then(|map| map.get(&process.pid)).ok().flatten();
+        entry.is_some_and(|entry| entry.key != process)
+    };
+    Naming::start(&attached.procfs, is_other).map_err(Error::Naming)
 }
 
 /// When the log says what became of the events.

@@ -14,6 +14,7 @@ use super::{
     calls::{Calls, Functions},
     cgroup,
     data::DataCache,
+    held::Held,
     kernel_types::{self, KernelTypes},
     loads::Loads,
     object,
@@ -185,8 +186,10 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
         functions: Functions::default(),
-        loads: Loads::new(Procfs::new(&root)),
+        loads: Loads::default(),
         names: stack::Names::new(Procfs::new(&root), stack_addresses),
+        naming: None,
+        held: Held::default(),
         reconciled: 0,
     }
 }

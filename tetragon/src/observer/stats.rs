@@ -54,6 +54,7 @@ pub(super) struct Counters {
     pub(super) hook_unpaired: Counter,
     pub(super) calls: Counter,
     pub(super) calls_evicted: Counter,
+    pub(super) unnamed: Counter,
     pub(super) malformed: Counter,
     pub(super) emitted: Counter,
     pub(super) process_cache: Counter,
@@ -144,6 +145,7 @@ impl StatsHandle {
             hook_unpaired: counters.hook_unpaired.get(),
             calls: counters.calls.get(),
             calls_evicted: counters.calls_evicted.get(),
+            unnamed: counters.unnamed.get(),
         }
     }
 
@@ -228,6 +230,9 @@ pub struct Stats {
     pub calls: u64,
     /// Those dropped because too many waited already: of functions that never return, most likely.
     pub calls_evicted: u64,
+    /// Names of code and build ids that events went out without, since the files of their process took too long or too
+    /// many others waited for theirs.
+    pub unnamed: u64,
 }
 
 /// Counters of one event type.
@@ -314,6 +319,7 @@ impl fmt::Display for Stats {
             (self.hook_unpaired, "returns without entry"),
             (self.calls, "entries without return"),
             (self.calls_evicted, "entries evicted"),
+            (self.unnamed, "stacks or build ids not looked up in time"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
             write!(f, "; {number} {what}")?;

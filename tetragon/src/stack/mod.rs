@@ -1,7 +1,8 @@
 //! Stack traces: addresses of code, with the names of the functions that they are in.
 //!
-//! Promises: whatever is in the files of a process, they are read with bounds on time and memory, and never mapped: a file
-//! that is cut while it is mapped kills whoever reads it.
+//! Promises: whatever is in the files of a process, they are read with bounds on bytes and memory, and never mapped: a file
+//! that is cut while it is mapped kills whoever reads it. The file system that they are on may still never answer, so
+//! what looks into them ([`Processes`]) is for a thread that nobody waits for.
 //!
 //! Leaves out: inlined functions and lines of source, which are not in symbol tables.
 
@@ -17,14 +18,15 @@ use crate::procfs::Procfs;
 /// The kernel's functions change, with modules and programs: how long they are taken for what they were.
 const KERNEL_KNOWN: Duration = Duration::from_mins(1);
 
-/// What code is called.
+pub(crate) use process::{Processes, place};
+
+/// What the kernel's code is called.
 #[derive(Debug)]
 pub(crate) struct Names {
     procfs: Procfs,
     /// Whether addresses are shown, which tell where the kernel is.
     expose: bool,
     kernel: Option<Kernel>,
-    files: process::Files,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,6 @@ impl Names {
             procfs,
             expose,
             kernel: None,
-            files: process::Files::default(),
         }
     }
 
@@ -71,27 +72,13 @@ impl Names {
         words(addresses).map(entry).collect()
     }
 
-    /// The code at `addresses` of process `pid`; without names when it is gone.
-    pub(crate) fn process(&mut self, pid: u32, addresses: &[u8]) -> Vec<StackTraceEntry> {
-        let mappings = process::Mapping::read(&self.procfs, pid);
-        let mut entries = vec![];
-        for address in words(addresses) {
-            let mut entry = StackTraceEntry {
-                address: if self.expose { address } else { 0 },
-                ..StackTraceEntry::default()
-            };
-            if let Some(mapping) = mappings.iter().find(|mapping| mapping.range.contains(&address)) {
-                entry.offset = (address - mapping.range.start).wrapping_add(mapping.offset);
-                entry.module.clone_from(&mapping.path);
-                if let Some(code) = self.files.code(&self.procfs, pid, mapping)
-                    && let Some(name) = code.find(entry.offset)
-                {
-                    name.clone_into(&mut entry.symbol);
-                }
-            }
-            entries.push(entry);
-        }
-        entries
+    /// The code of a process at `addresses`, of which nothing else is known yet.
+    pub(crate) fn unnamed(&self, addresses: &[u8]) -> Vec<StackTraceEntry> {
+        let entry = |address| StackTraceEntry {
+            address: if self.expose { address } else { 0 },
+            ..StackTraceEntry::default()
+        };
+        words(addresses).map(entry).collect()
     }
 }
 

@@ -1,38 +1,115 @@
 //! The functions of processes.
 
-use std::{collections::VecDeque, fs::File, io::Read as _, ops::Range};
+use std::{collections::VecDeque, fs::File, io::Read as _, ops::Range, path::Path, sync::Arc, time::Instant};
 
-use policy_elf::Elf;
+use policy_elf::{Elf, Source};
+use tetragon_api::v1::StackTraceEntry;
 
 use crate::{
     procfs::Procfs,
-    regular::{self, Identity},
+    regular::{self, Budget, Identity, Limited},
 };
 
 /// Bytes of the list of a process's mappings that are read.
 const MAPS_LEN: u64 = 4 << 20;
 
-/// Files whose functions are remembered.
+/// Files whose functions are remembered, and bytes that these take, at most; the one that is being looked at not counted.
 const FILES: usize = 16;
+const FILES_LEN: usize = 64 << 20;
+
+/// Files that are looked at for one trace, and bytes that are read of those which are not known yet.
+const TRACE_FILES: usize = 16;
+const TRACE_LEN: u64 = 64 << 20;
 
 /// Functions of a file that are taken, and bytes of their names, at most.
 const FUNCTIONS: usize = 200_000;
 const NAMES_LEN: usize = 16 << 20;
 
+/// What the code of processes is called.
+///
+/// Promises: a trace costs no more than so many files, so many bytes and, as far as the file systems answer, so much time.
+/// Leaves out: file systems that do not answer. They belong to whoever mounts them, so this is nothing for a thread that
+/// is waited for.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    procfs: Procfs,
+    files: Files,
+}
+
+impl Processes {
+    /// Nothing is known yet.
+    pub(crate) fn new(procfs: Procfs) -> Self {
+        Self {
+            procfs,
+            files: Files::default(),
+        }
+    }
+
+    /// The memory of process `pid` at this moment. Waits for whoever changes it.
+    pub(crate) fn mappings(&self, pid: u32) -> Vec<Mapping> {
+        Mapping::read(&self.procfs, pid)
+    }
+
+    /// Adds names to the code at `addresses`, whose `entries` have got their modules from `mappings` of process `pid`,
+    /// until it is too late.
+    pub(crate) fn name(
+        &mut self,
+        pid: u32,
+        mappings: &[Mapping],
+        addresses: &[u8],
+        entries: &mut [StackTraceEntry],
+        until: Instant,
+    ) {
+        let budget = Budget::new(TRACE_LEN, until);
+        // Of each file once whether it may be looked at: the same functions call each other.
+        let mut seen: Vec<(&Mapping, Option<Identity>)> = vec![];
+        for (address, entry) in super::words(addresses).zip(entries) {
+            let Some(mapping) = Mapping::of(mappings, address) else {
+                continue;
+            };
+            let known = seen.iter().find(|(known, _)| *known == mapping);
+            let identity = match known {
+                Some((_, identity)) => *identity,
+                None if seen.len() >= TRACE_FILES || budget.is_late() => continue,
+                None => {
+                    let path = self.procfs.mapped(pid, &mapping.range);
+                    let identity = self.files.look_at(&path, &budget);
+                    seen.push((mapping, identity));
+                    identity
+                }
+            };
+            let code = identity.and_then(|identity| self.files.code(identity));
+            if let Some(name) = code.and_then(|code| code.find(entry.offset)) {
+                name.clone_into(&mut entry.symbol);
+            }
+        }
+    }
+}
+
+/// Adds what is known of the code at `addresses` without looking into files.
+pub(crate) fn place(mappings: &[Mapping], addresses: &[u8], entries: &mut [StackTraceEntry]) {
+    for (address, entry) in super::words(addresses).zip(entries) {
+        if let Some(mapping) = Mapping::of(mappings, address) {
+            entry.offset = (address - mapping.range.start).wrapping_add(mapping.offset);
+            entry.module.clone_from(&mapping.path);
+        }
+    }
+}
+
 /// Part of a file in the memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     /// Addresses.
-    pub(super) range: Range<u64>,
+    range: Range<u64>,
     /// Offset in the file of the first.
-    pub(super) offset: u64,
+    offset: u64,
     /// Path of the file, or a name in brackets.
-    pub(super) path: String,
+    path: String,
 }
 
 impl Mapping {
     /// Those of process `pid` which can be executed and have a name.
-    pub(super) fn read(procfs: &Procfs, pid: u32) -> Vec<Self> {
+    fn read(procfs: &Procfs, pid: u32) -> Vec<Self> {
         let mut text = vec![];
         let file = File::open(procfs.file(pid, "maps"));
         if file
@@ -42,6 +119,11 @@ impl Mapping {
             return vec![];
         }
         String::from_utf8_lossy(&text).lines().filter_map(Self::parse).collect()
+    }
+
+    /// The one of `mappings` that `address` is in.
+    fn of(mappings: &[Self], address: u64) -> Option<&Self> {
+        mappings.iter().find(|mapping| mapping.range.contains(&address))
     }
 
     /// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
@@ -61,40 +143,59 @@ impl Mapping {
     }
 }
 
-/// Files whose functions are known, those that were asked for last at the front.
+/// Files whose functions are known, those that were asked for last at the front. Nothing where there are none.
 #[derive(Debug, Default)]
-pub(super) struct Files(VecDeque<(Identity, Option<Code>)>);
+struct Files(VecDeque<(Identity, Option<Code>)>);
 
 impl Files {
-    /// The functions of the file of `mapping` of process `pid`.
-    pub(super) fn code(&mut self, procfs: &Procfs, pid: u32, mapping: &Mapping) -> Option<&Code> {
-        let path = procfs.mapped(pid, &mapping.range);
-        let identity = Identity::of(&path).ok()?;
-        let known = self.0.iter().position(|(known, _)| *known == identity);
-        let entry = if let Some(at) = known {
-            self.0.remove(at)?
-        } else {
-            let (file, _) = regular::open(&path).ok()??;
-            (identity, Code::read(file))
-        };
-        self.0.push_front(entry);
+    /// Gets to know the functions of the file at `path`, as far as `budget` lasts, and says which file it is.
+    fn look_at(&mut self, path: &Path, budget: &Arc<Budget>) -> Option<Identity> {
+        let identity = Identity::of(path).ok()?;
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == identity) {
+            let entry = self.0.remove(at)?;
+            self.0.push_front(entry);
+            return Some(identity);
+        }
+        let whole = budget.is_whole();
+        let (file, data) = regular::open(path).ok()??;
+        let code = Code::read(Limited::new(file, budget));
+        // What was cut short by the files before it, or by a disk that was slow, will have more functions the next time.
+        if budget.is_late() || (budget.is_spent() && !whole) {
+            return None;
+        }
+        let identity = Identity::from(&data);
+        self.0.push_front((identity, code));
+        let mut len = 0;
         self.0.truncate(FILES);
-        self.0.front().and_then(|(_, code)| code.as_ref())
+        let fit = self.0.iter().take_while(|(_, code)| {
+            let before = len;
+            len += code.as_ref().map_or(0, Code::len);
+            before == 0 || len <= FILES_LEN
+        });
+        let fit = fit.count();
+        self.0.truncate(fit);
+        Some(identity)
+    }
+
+    /// The functions of a file that was looked at.
+    fn code(&self, identity: Identity) -> Option<&Code> {
+        let (_, code) = self.0.iter().find(|(known, _)| *known == identity)?;
+        code.as_ref()
     }
 }
 
 /// The functions of a file.
 #[derive(Debug)]
-pub(super) struct Code {
-    elf: Elf<File>,
+struct Code<S = Limited> {
+    elf: Elf<S>,
     /// Address, size, and where in `names` the name is.
     functions: Vec<(u64, u64, Range<u32>)>,
     names: String,
 }
 
-impl Code {
-    fn read(file: File) -> Option<Self> {
-        let elf = Elf::read(file).ok()?;
+impl<S: Source> Code<S> {
+    fn read(source: S) -> Option<Self> {
+        let elf = Elf::read(source).ok()?;
         let (mut functions, mut names) = (vec![], String::new());
         // What cannot be read has no more functions than those before.
         let _ = elf.functions(|function| {
@@ -108,11 +209,17 @@ impl Code {
         functions.sort_by_key(|&(address, ..)| address);
         functions.dedup_by_key(|&mut (address, ..)| address);
         functions.shrink_to_fit();
+        names.shrink_to_fit();
         Some(Self { elf, functions, names })
     }
 
+    /// Bytes that they take.
+    fn len(&self) -> usize {
+        self.names.len() + self.functions.len() * size_of::<(u64, u64, Range<u32>)>()
+    }
+
     /// The function that is at `offset` in the file.
-    pub(super) fn find(&self, offset: u64) -> Option<&str> {
+    fn find(&self, offset: u64) -> Option<&str> {
         let address = self.elf.address(offset)?;
         let behind = self.functions.partition_point(|&(start, ..)| start <= address);
         let (start, size, place) = self.functions.get(behind.checked_sub(1)?)?;
