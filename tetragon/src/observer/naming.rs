@@ -15,7 +15,7 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -98,7 +98,7 @@ impl Answer {
     }
 
     /// Never held while anything is waited for.
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Found, bool)> {
+    fn lock(&self) -> MutexGuard<'_, (Found, bool)> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,14 +11,13 @@ mod process;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use process::{Processes, place};
 use tetragon_api::v1::StackTraceEntry;
 
 use crate::procfs::Procfs;
 
 /// The kernel's functions change, with modules and programs: how long they are taken for what they were.
 const KERNEL_KNOWN: Duration = Duration::from_mins(1);
-
-pub(crate) use process::{Processes, place};
 
 /// What the kernel's code is called.
 #[derive(Debug)]

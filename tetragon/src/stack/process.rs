@@ -231,6 +231,8 @@ impl<S: Source> Code<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -269,6 +271,32 @@ mod tests {
         let name = code.find(address - mapping.range.start + mapping.offset).unwrap();
         assert!(name.contains("a_function_that_is_looked_for"), "{name}");
         assert_eq!(code.find(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_remembered_only_if_it_was_the_first() {
+        let path = std::env::current_exe().unwrap();
+        let second = tempfile::NamedTempFile::new().unwrap();
+        std::fs::copy(&path, second.path()).unwrap();
+        let later = || Instant::now() + Duration::from_hours(1);
+        let mut files = Files::default();
+        // Late.
+        let late = Budget::new(TRACE_LEN, Instant::now());
+        assert_eq!(files.look_at(&path, &late), None);
+        // A budget that ends within the first one has nothing left for the second one.
+        let short = Budget::new(100_000, later());
+        let first = files.look_at(&path, &short).unwrap();
+        assert_eq!(files.look_at(second.path(), &short), None);
+        assert_eq!(files.0.len(), 1);
+        assert!(files.code(first).is_some());
+        // What is known is not read again.
+        assert_eq!(files.look_at(&path, &late), Some(first));
+        let other = files.look_at(second.path(), &Budget::new(TRACE_LEN, later()));
+        assert!(
+            files
+                .code(other.unwrap())
+                .is_some_and(|code| !code.functions.is_empty())
+        );
     }
 
     #[test]
