@@ -159,6 +159,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_hands_out_is_the_file_whatever_its_device_is_called() {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let executable = std::env::current_exe().unwrap();
+        let line = maps.lines().find(|line| line.ends_with(executable.to_str().unwrap()));
+        let (start, end) = line.unwrap().split_once(' ').unwrap().0.split_once('-').unwrap();
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let mapped = Mapped {
+            path: b"/nowhere".to_vec(),
+            range: number(start)..number(end),
+            ..Mapped::default()
+        };
+        let procfs = Procfs::new("/proc".as_ref());
+        let pid = procfs.own_pid().unwrap();
+        // `map_files` is for root alone.
+        if fs::metadata(procfs.mapped(pid, &mapped.range)).is_ok() {
+            assert!(build_id(&procfs, pid, &mapped, Instant::now() + Duration::from_hours(1)).is_some());
+        }
+    }
+
+    #[test]
     fn paths_are_bytes_and_pipes_are_passed_by() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(OsStr::from_bytes(b"lib\xff.so"));
