@@ -6,7 +6,7 @@ use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 use crate::{
     field, number,
     plan::{Action, Context, Filter, Hook, Point, Post, Selector, Stage},
-    read::{Reader, forget, scratch_number},
+    read::{Reader, forget},
     report, search, text,
 };
 
@@ -16,7 +16,7 @@ const SEND_SIGNAL: u32 = 109;
 /// `bpf_override_return` (kernel 4.16, `CONFIG_BPF_KPROBE_OVERRIDE`).
 const OVERRIDE_RETURN: u32 = 58;
 
-/// What the code returns.
+/// What the code returns; where that means nothing, whether the function is skipped.
 const VERDICT: Reg = Reg::R9;
 
 /// Tetragon's numbers of actions in records.
@@ -43,6 +43,9 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     asm.set(VERDICT, 0);
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
+    }
+    if !verdict && point.hooks.iter().any(Hook::overrides) {
+        compile_skipped(&mut asm, &mut reader, point);
     }
     let done = asm.label();
     asm.jump_if(Condition::Eq, Reg::R6, 0, done);
@@ -108,16 +111,31 @@ pub fn claim(exchange: bool) -> Result<Code, Error> {
     asm.finish()
 }
 
+/// Ends what the hooks of the point have begun, if one of them skips the function. They stand in the order of the policies: those
+/// before it could not know.
+fn compile_skipped(asm: &mut Assembler, reader: &mut Reader, point: &Point) {
+    let done = asm.label();
+    asm.jump_if(Condition::Eq, VERDICT, 0, done);
+    for hook in &point.hooks {
+        if let Stage::Entry { .. } = hook.stage {
+            let end = asm.label();
+            let none_left = reader.begin_hook(asm);
+            report::skipped(asm, reader, point.op, hook);
+            lost(asm, point.op, none_left, end);
+            asm.bind(end);
+        }
+    }
+    asm.set(VERDICT, 0);
+    asm.bind(done);
+}
+
 fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool, hook: &Hook) {
     let end = asm.label();
     let none_left = reader.begin_hook(asm);
     if hook.stage == Stage::Return {
         reader.claim(asm);
         reader.key(asm, Reg::R3, true);
-        scratch_number(asm, Reg::R1);
-        asm.set(Reg::R2, u64::from(hook.number));
-        asm.call(runtime::RESUME);
-        asm.jump_if(Condition::Eq, Reg::R0, 0, end);
+        report::resume(asm, hook, end);
         // What was read for another hook was kept at another entry.
         forget(asm);
     }
@@ -141,13 +159,18 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
             report::missed(asm, reader, op, hook);
         }
     }
+    lost(asm, op, none_left, end);
+    asm.bind(end);
+}
+
+/// Where a hook goes that finds no scratch.
+fn lost(asm: &mut Assembler, op: u8, none_left: Label, end: Label) {
     if asm.is_used(none_left) {
         asm.jump(end);
         asm.bind(none_left);
         asm.set(Reg::R1, u64::from(op));
         asm.call(runtime::LOST);
     }
-    asm.bind(end);
 }
 
 fn count(asm: &mut Assembler, hook: &Hook, selector: usize) {
@@ -256,9 +279,13 @@ fn compile_actions(
                 action_number::OVERRIDE
             }
             Action::Override(result) => {
+                let decided = asm.label();
+                asm.jump_if(Condition::Ne, VERDICT, 0, decided);
                 asm.copy(Reg::R1, Reg::R7);
                 asm.set(Reg::R2, i64::from(result) as u64);
                 asm.call_helper(OVERRIDE_RETURN);
+                asm.set(VERDICT, 1);
+                asm.bind(decided);
                 action_number::OVERRIDE
             }
             Action::Signal(number) => {

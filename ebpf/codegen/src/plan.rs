@@ -62,6 +62,14 @@ pub struct Hook {
     pub monitor: bool,
 }
 
+impl Hook {
+    /// Whether it keeps the function from being run, by what it does.
+    pub fn overrides(&self) -> bool {
+        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
+        !self.monitor && actions.any(|action| matches!(action, Action::Override(_)))
+    }
+}
+
 /// What of a call a hook sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stage {

@@ -4,7 +4,7 @@ use ebpf_abi::{
     event::{hook_flag, stack},
     hook::{SLOTS, offset, runtime},
 };
-use ebpf_asm::{Alu, Assembler, Condition, Reg, Width};
+use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
 use crate::{
     plan::{Hook, Limit, Post, Stage, Subject},
@@ -27,17 +27,52 @@ pub(crate) fn record(
 ) {
     reader.claim(asm);
     let word = (selector as u64 & 0xffff) << 16 | u64::from(action);
-    begin(
-        asm,
-        op,
-        if hook.stage == Stage::Return {
-            hook_flag::RETURN
-        } else {
-            0
-        },
-        hook,
-        word,
-    );
+    let flags = if hook.stage == Stage::Return {
+        hook_flag::RETURN
+    } else {
+        0
+    };
+    let (limited, done) = (asm.label(), asm.label());
+    begin(asm, op, flags, hook, word);
+    if let Some(limit) = post.limit {
+        let has_beside = hook.args.iter().any(|arg| arg.beside);
+        arguments(asm, reader, hook, false);
+        ask(asm, limit, limited);
+        if has_beside {
+            // Nothing is sent beside a record that is none.
+            begin(asm, op, flags, hook, word);
+            arguments(asm, reader, hook, true);
+        }
+    } else {
+        arguments(asm, reader, hook, true);
+    }
+    if post.kernel_stack {
+        add_stack(asm, stack::KERNEL, 0);
+    }
+    if post.user_stack {
+        add_stack(asm, stack::USER, USER_STACK);
+    }
+    keep(asm, reader, hook, false);
+    send(asm);
+    if asm.is_used(limited) {
+        asm.jump(done);
+        asm.bind(limited);
+        unreported(asm, reader, op, hook);
+        asm.bind(done);
+    }
+}
+
+/// Goes to `limited` if a record like this one was let through a short while ago.
+fn ask(asm: &mut Assembler, Limit { window, scope }: Limit, limited: Label) {
+    scratch_number(asm, Reg::R1);
+    asm.set(Reg::R2, window);
+    asm.set(Reg::R3, u64::from(scope));
+    asm.call(runtime::LIMITED);
+    asm.jump_if(Condition::Ne, Reg::R0, 0, limited);
+}
+
+/// Adds the arguments of `hook` to the record; with `beside`, sends beside it what is to be sent so.
+fn arguments(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, beside: bool) {
     for (index, arg) in hook.args.iter().enumerate() {
         let kind = u64::from(arg.kind);
         let (unreadable, done) = (asm.label(), asm.label());
@@ -50,7 +85,8 @@ pub(crate) fn record(
             let Some(slot) = reader.text(asm, Subject::Arg(index), &hook.args, unreadable) else {
                 continue;
             };
-            if arg.beside
+            if beside
+                && arg.beside
                 && let Some((send, user)) = reader.beside(asm, arg, unreadable)
             {
                 // By way of another slot, so that this one stays.
@@ -74,28 +110,6 @@ pub(crate) fn record(
             asm.copy(Reg::R3, Reg::R8);
             asm.call(runtime::ERROR);
         }
-        asm.bind(done);
-    }
-    let (limited, done) = (asm.label(), asm.label());
-    if let Some(Limit { window, scope }) = post.limit {
-        scratch_number(asm, Reg::R1);
-        asm.set(Reg::R2, window);
-        asm.set(Reg::R3, u64::from(scope));
-        asm.call(runtime::LIMITED);
-        asm.jump_if(Condition::Ne, Reg::R0, 0, limited);
-    }
-    if post.kernel_stack {
-        add_stack(asm, stack::KERNEL, 0);
-    }
-    if post.user_stack {
-        add_stack(asm, stack::USER, USER_STACK);
-    }
-    keep(asm, reader, hook, false);
-    send(asm);
-    if asm.is_used(limited) {
-        asm.jump(done);
-        asm.bind(limited);
-        unreported(asm, reader, op, hook);
         asm.bind(done);
     }
 }
@@ -129,6 +143,25 @@ pub(crate) fn silent(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Ho
         begin(asm, op, 0, hook, 0);
     }
     unreported(asm, reader, op, hook);
+}
+
+/// The call that was entered is skipped, and will not return: what was kept of it, if anything was, is the whole event.
+pub(crate) fn skipped(asm: &mut Assembler, reader: &Reader, op: u8, hook: &Hook) {
+    let end = asm.label();
+    reader.claim(asm);
+    reader.key(asm, Reg::R3, false);
+    resume(asm, hook, end);
+    begin(asm, op, hook_flag::RETURN, hook, 0);
+    send(asm);
+    asm.bind(end);
+}
+
+/// Takes back what was kept of the call whose key is in `R3`, or goes to `none`. A scratch has been claimed.
+pub(crate) fn resume(asm: &mut Assembler, hook: &Hook, none: Label) {
+    scratch_number(asm, Reg::R1);
+    asm.set(Reg::R2, u64::from(hook.number));
+    asm.call(runtime::RESUME);
+    asm.jump_if(Condition::Eq, Reg::R0, 0, none);
 }
 
 /// No selector of `hook` matched.

@@ -3,7 +3,7 @@
 use std::{os::fd::AsFd as _, sync::Arc};
 
 use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Action, Hook, Point};
+use ebpf_codegen::{Hook, Point};
 use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, Succession, TracingAttach, probe};
 
 use policy_btf::LSM;
@@ -83,10 +83,12 @@ impl Attached {
     ) -> Result<Self, Error> {
         let op = key.kind.op();
         let watched = |program| Watched::new(program, op, table);
-        let (means, program) = if overrides(key, &hooks) {
-            succeed(key, kind, &hooks, loaded, Succession::new(&key.name)?, 1)?
+        let first = overrides(key, &hooks).then_some(1);
+        let point = wanted(key, hooks, first);
+        let (means, program) = if let Some(first) = first {
+            succeed(key, kind, &point, loaded, Succession::new(&key.name)?, first)?
         } else {
-            let program = load(key, kind, &hooks, loaded, None)?;
+            let program = load(key, kind, &point, loaded, None)?;
             let dispatcher = Dispatcher::new(&key.name, kind)?;
             // Before it is attached: the first hit finds a program.
             dispatcher.set(&program)?;
@@ -102,27 +104,31 @@ impl Attached {
             kind,
             means,
             program: watched(Arc::new(program)),
-            hooks: known(key, hooks),
+            hooks: known(key, point.hooks),
         })
     }
 
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
         let Self { key, kind, .. } = self;
-        let program = match &mut self.means {
+        let (point, program) = match &mut self.means {
             Means::Dispatcher { dispatcher, .. } if !overrides(key, &hooks) => {
-                let program = load(key, *kind, &hooks, loaded, None)?;
+                let point = wanted(key, hooks, None);
+                let program = load(key, *kind, &point, loaded, None)?;
                 dispatcher.set(&program)?;
-                program
+                (point, program)
             }
             Means::Dispatcher { dispatcher, .. } => {
                 let succession = Succession::new(&key.name)?;
                 // What runs now learns to give way first.
-                let before = load(key, *kind, &self.hooks, loaded, Some((&succession, 0)))?;
-                dispatcher.set(&before)?;
-                let (means, program) = succeed(key, *kind, &hooks, loaded, succession, 1)?;
+                let before = wanted(key, std::mem::take(&mut self.hooks), Some(0));
+                let giving_way = load(key, *kind, &before, loaded, Some(&succession));
+                self.hooks = before.hooks;
+                dispatcher.set(&giving_way?)?;
+                let point = wanted(key, hooks, Some(1));
+                let (means, program) = succeed(key, *kind, &point, loaded, succession, 1)?;
                 self.means = means;
-                program
+                (point, program)
             }
             Means::Succession {
                 _link: link,
@@ -130,15 +136,16 @@ impl Attached {
                 generation,
             } => {
                 let next = *generation + 1;
-                let program = load(key, *kind, &hooks, loaded, Some((succession, next)))?;
+                let point = wanted(key, hooks, Some(next));
+                let program = load(key, *kind, &point, loaded, Some(succession))?;
                 let before = std::mem::replace(link, self::link(key, &program)?);
                 *generation = next;
                 drop(before);
-                program
+                (point, program)
             }
         };
         self.program = Watched::new(Arc::new(program), key.kind.op(), &self.program.table);
-        self.hooks = known(&self.key, hooks);
+        self.hooks = known(&self.key, point.hooks);
         Ok(())
     }
 
@@ -151,12 +158,7 @@ impl Attached {
 
 /// Whether one of `hooks` skips the function by overriding what it returns.
 fn overrides(key: &PointKey, hooks: &[Hook]) -> bool {
-    let is_override = |action: &Action| matches!(action, Action::Override(_));
-    let skips = |hook: &Hook| {
-        let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-        !hook.monitor && actions.any(is_override)
-    };
-    matches!(key.kind, PointKind::Kprobe | PointKind::Syscall { .. }) && hooks.iter().any(skips)
+    matches!(key.kind, PointKind::Kprobe | PointKind::Syscall { .. }) && hooks.iter().any(Hook::overrides)
 }
 
 /// What must be known of what runs: what may have to give way to programs that override.
@@ -167,16 +169,26 @@ fn known(key: &PointKey, hooks: Vec<Hook>) -> Vec<Hook> {
     }
 }
 
-/// Attaches the program for `hooks` as generation `generation`.
+/// What a program does at the point; of those that follow each other, it is this generation.
+fn wanted(key: &PointKey, hooks: Vec<Hook>, generation: Option<u32>) -> Point {
+    Point {
+        context: key.kind.context(),
+        op: key.kind.op(),
+        hooks,
+        generation,
+    }
+}
+
+/// Attaches the program for `point`, which is generation `generation`.
 fn succeed(
     key: &PointKey,
     kind: ProgramKind,
-    hooks: &[Hook],
+    point: &Point,
     loaded: &Loaded,
     succession: Succession,
     generation: u32,
 ) -> Result<(Means, Program), Error> {
-    let program = load(key, kind, hooks, loaded, Some((&succession, generation)))?;
+    let program = load(key, kind, point, loaded, Some(&succession))?;
     let means = Means::Succession {
         _link: link(key, &program)?,
         succession,
@@ -219,21 +231,15 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
 fn load(
     key: &PointKey,
     kind: ProgramKind,
-    hooks: &[Hook],
+    point: &Point,
     loaded: &Loaded,
-    generation: Option<(&Succession, u32)>,
+    succession: Option<&Succession>,
 ) -> Result<Program, Error> {
-    let point = Point {
-        context: key.kind.context(),
-        op: key.kind.op(),
-        hooks: hooks.to_vec(),
-        generation: generation.map(|(_, generation)| generation),
-    };
     let too_long = |error| Error::TooLong {
         hook: key.name.clone(),
         error,
     };
-    let code = ebpf_codegen::compile(&point).map_err(too_long)?;
+    let code = ebpf_codegen::compile(point).map_err(too_long)?;
     let name = match key.kind {
         PointKind::Kprobe
         | PointKind::Syscall { .. }
@@ -246,9 +252,9 @@ fn load(
         PointKind::Tracepoint | PointKind::Syscalls => "hook_tracepoint",
     };
     let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(too_long)?;
-    let own: Vec<_> = generation
+    let own: Vec<_> = succession
         .iter()
-        .map(|(succession, _)| (runtime::LATEST, succession.map()))
+        .map(|succession| (runtime::LATEST, succession.map()))
         .collect();
     let replaced = [(runtime::POLICIES, &code), (runtime::CLAIM, &claim)];
     let program = loaded.load_with(name, kind, &replaced, &own)?;

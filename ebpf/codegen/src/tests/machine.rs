@@ -356,7 +356,8 @@ impl Machine<'_> {
             Some(runtime::MARK) => self.note(Done::Mark(r1)),
             Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
             Some(runtime::RESUME) => {
-                let entered = if self.context[152..160] == (ENTERED + 8).to_le_bytes() && r3 != CONTEXT {
+                let stacks = [ENTERED, ENTERED + 8].map(u64::to_le_bytes);
+                let entered = if stacks.iter().any(|stack| self.context[152..160] == *stack) && r3 != CONTEXT {
                     ENTERED
                 } else {
                     CONTEXT

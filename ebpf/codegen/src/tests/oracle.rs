@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
-    let mut verdict = 0;
+    let (mut verdict, mut skipped) = (0, false);
     let generation = point.generation.map_or(world.latest, u64::from);
     if generation < world.latest {
         return done;
@@ -85,7 +85,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         4
                     }
                     Action::Override(result) => {
-                        done.extend((!hook.monitor).then(|| Done::Override(i64::from(result) as u64)));
+                        if !hook.monitor && !skipped {
+                            skipped = true;
+                            done.push(Done::Override(i64::from(result) as u64));
+                        }
                         4
                     }
                     Action::Signal(number) => {
@@ -110,6 +113,14 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
         }
         if withdrawn {
             done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
+            done.push(Done::Send);
+        }
+    }
+    for hook in point.hooks.iter().filter(|_| skipped) {
+        if let Stage::Entry { .. } = hook.stage
+            && world.kept[hook.number as usize % 2].is_some()
+        {
+            done.push(Done::Begin(0x200 | u64::from(point.op), u64::from(hook.number), 0));
             done.push(Done::Send);
         }
     }
@@ -149,14 +160,20 @@ fn report(
         u64::from(hook.number),
         (selector as u64) << 16 | action,
     ));
-    for arg in &hook.args {
-        let kind = u64::from(arg.kind);
-        done.push(match value(arg, hook, world) {
-            Ok(Value::Number(value, _)) => Done::Number(kind, value),
-            Ok(Value::Bytes(text)) => beside(arg, hook, world).unwrap_or(Done::Text(kind, text)),
-            Err(status) => Done::Error(kind, status),
-        });
-    }
+    let arguments = |may_be_beside: bool| {
+        let argument = move |arg: &Arg| {
+            let kind = u64::from(arg.kind);
+            let beside = || beside(arg, hook, world).filter(|_| may_be_beside);
+            match value(arg, hook, world) {
+                Ok(Value::Number(value, _)) => Done::Number(kind, value),
+                Ok(Value::Bytes(text)) => beside().unwrap_or(Done::Text(kind, text)),
+                Err(status) => Done::Error(kind, status),
+            }
+        };
+        hook.args.iter().map(argument)
+    };
+    let begin = done.last().cloned();
+    done.extend(arguments(post.limit.is_none()));
     if let Some(Limit { window, scope }) = post.limit {
         done.push(Done::Limit(window, scope.into()));
         if world.limited {
@@ -167,6 +184,10 @@ fn report(
                 done.push(keep(point, hook, saved, world, true));
             }
             return;
+        }
+        if hook.args.iter().any(|arg| arg.beside) {
+            done.extend(begin);
+            done.extend(arguments(true));
         }
     }
     for (wanted, kind, user) in [
