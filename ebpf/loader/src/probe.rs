@@ -69,6 +69,26 @@ pub fn override_return() -> bool {
     })
 }
 
+/// Whether the kernel may take the processor away from a task while that runs in the kernel, and with it from a program at a
+/// trampoline: what debugfs says, else what it was built for (`init_utsname()->version`). Of one that was built to decide when
+/// it starts, that is yes.
+pub fn preemptible() -> bool {
+    static PREEMPTIBLE: OnceLock<bool> = OnceLock::new();
+    *PREEMPTIBLE.get_or_init(|| {
+        let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
+        let built = || fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
+        preempts(&modes).unwrap_or_else(|| built().contains("PREEMPT"))
+    })
+}
+
+/// Whether the mode in parentheses, such as in `none voluntary (full)`, is one in which the kernel itself is preempted
+/// (`preempt_modes`, kernel/sched/core.c).
+fn preempts(modes: &str) -> Option<bool> {
+    let (_, rest) = modes.split_once('(')?;
+    let (mode, _) = rest.split_once(')')?;
+    Some(!matches!(mode, "none" | "voluntary"))
+}
+
 /// Whether the security module `name`, such as `bpf`, is active; `None` when securityfs is not mounted.
 pub fn lsm_enabled(name: &str) -> Option<bool> {
     let list = fs::read_to_string("/sys/kernel/security/lsm").ok()?;
@@ -174,6 +194,15 @@ fn tiny_btf(types: &[u32]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modes_of_preemption() {
+        assert_eq!(preempts("none (voluntary) full\n"), Some(false));
+        assert_eq!(preempts("(none) voluntary full lazy\n"), Some(false));
+        assert_eq!(preempts("full (lazy)\n"), Some(true));
+        assert_eq!(preempts("(full)"), Some(true));
+        assert_eq!(preempts(""), None);
+    }
 
     #[test]
     fn cpu_lists() {

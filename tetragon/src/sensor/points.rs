@@ -259,6 +259,10 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
 
 /// The kind of hook point for each function by name. Trampolines are cheaper, but have no registers, and can skip only the
 /// functions of security hooks.
+///
+/// While a program at a trampoline is preempted, the calls of others on its CPU pass it unseen (`bpf_prog_enter_recur`,
+/// kernel/bpf/trampoline.c): where that may be, it is for returns only. Programs of kprobes are not preempted. Those of
+/// security hooks are always run, if no security module before has denied: so they are for denials only.
 fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
     let actions = |selector: &'a model::Selector| selector.actions.iter().chain(&selector.return_actions);
     let overrides = hook
@@ -274,11 +278,11 @@ fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(
         Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
             let parameters = Parameters::of(kernel, name, count as u8);
             if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
-                // Preferred: while a program at a trampoline runs, calls of others on its CPU may pass it unseen
-                // (`bpf_prog_enter_recur`, kernel/bpf/trampoline.c); programs of security hooks are always run.
                 PointKind::Security(parameters)
             } else if overrides {
                 PointKind::Modify(parameters)
+            } else if probe::preemptible() && !hook.needs_return() {
+                PointKind::Kprobe
             } else {
                 PointKind::Function(parameters)
             }
