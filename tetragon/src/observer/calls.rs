@@ -43,10 +43,11 @@ pub(super) struct Stacks {
 pub(super) struct Functions(HashMap<u32, String>);
 
 impl Functions {
-    /// The function of native system call `number`.
+    /// The function of native system call `number`, also by its number in x32. One that is not known is called by its number.
     pub(super) fn of(&mut self, number: u32) -> String {
         let name = || {
-            let symbol = Syscall::of(Abi::NATIVE, number).and_then(|syscall| syscall.symbols().into_iter().next());
+            let known = Syscall::of(Abi::NATIVE, number & !X32);
+            let symbol = known.and_then(|syscall| syscall.symbols().into_iter().next());
             symbol.unwrap_or_else(|| format!("sys_{number}"))
         };
         if self.0.len() > KNOWN {
@@ -55,6 +56,9 @@ impl Functions {
         self.0.entry(number).or_insert_with(name).clone()
     }
 }
+
+/// Marks the numbers of x32 (`__X32_SYSCALL_BIT`, arch/x86/include/uapi/asm/unistd.h).
+const X32: u32 = 1 << 30;
 
 /// Functions of system calls that are remembered: programs may ask for any number.
 const KNOWN: usize = 1_024;
@@ -162,5 +166,21 @@ mod tests {
             calls.begin(call(2, ktime));
         }
         assert_eq!((calls.len(), calls.evicted()), (CALLS, 1));
+    }
+
+    #[test]
+    fn functions_by_number() {
+        let mut functions = Functions::default();
+        let names = [0, X32, 511, X32 | 520, 9_999].map(|number| functions.of(number));
+        assert_eq!(
+            names,
+            [
+                "__x64_sys_read",
+                "__x64_sys_read",
+                "sys_511",
+                "sys_1073742344",
+                "sys_9999"
+            ]
+        );
     }
 }

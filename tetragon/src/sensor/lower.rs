@@ -12,7 +12,6 @@ use ebpf_codegen::{
 use policy::{
     arg_type::ArgType,
     model::{self, Policy, ProcessFilter, Target},
-    syscalls::Abi,
 };
 
 use ebpf_loader::probe;
@@ -243,18 +242,11 @@ fn lower(
     })
 }
 
-/// Adds the number of the system call to `args`, and lets `selectors` pass only those that 64-bit programs have: whatever
-/// number a program asks for passes the tracepoint, and that of a 32-bit program is marked.
+/// Adds the number of the system call to `args`, and lets `selectors` pass only those that 64-bit programs ask for: the number
+/// of a 32-bit program is marked by bit 31. All others pass, whether the kernel has them or not: those of x32, which bit 30
+/// marks, run the same functions.
 fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>) {
-    let mut numbers: Vec<u64> = Abi::NATIVE.syscalls().map(|(_, number)| number.into()).collect();
-    numbers.sort_unstable();
-    let mut ranges: Vec<(u64, u64)> = vec![];
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 >= number => *last = number,
-            _ => ranges.push((number, number)),
-        }
-    }
+    let ranges = vec![(0, (1 << 31) - 1)];
     let native = Filter::Number(Subject::Arg(args.len()), NumberTest::In { ranges, not: false });
     args.push(Arg {
         source: SYSCALL_NUMBER,

@@ -62,7 +62,7 @@ impl Arena {
 }
 
 /// `calls CALL…`: each is a name with its arguments in one text, such as `openat -100 s:/etc/passwd 0` or, through the
-/// 32-bit ABI, `i386/lseek 3 0 0`. Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many
+/// 32-bit ABI, `i386/lseek 3 0 0`; instead of the name, `#` and any number. Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many
 /// zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between, of
 /// which `*N` is that many zeroes; `p:` a null-terminated array of pointers to them; `a:` a socket address, `127.0.0.1:80`,
 /// `[::1]:80` or `unix:PATH`.
@@ -74,7 +74,14 @@ pub fn calls(arguments: &[CString]) -> Result<()> {
         let text = say::string(arguments, index)?;
         let mut words = text.split_ascii_whitespace();
         let name = words.next().context("an empty call")?;
-        let syscall = Syscall::parse(name).with_context(|| format!("{name} is no system call"))?;
+        let syscall = match name.strip_prefix('#') {
+            Some(number) => Syscall {
+                abi: Abi::NATIVE,
+                number: number.parse()?,
+                name: "",
+            },
+            None => Syscall::parse(name).with_context(|| format!("{name} is no system call"))?,
+        };
         let mut values = [0_u64; 6];
         for (position, word) in words.enumerate() {
             let value = values.get_mut(position).context("more than six arguments")?;
