@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod container;
 pub mod event;
+mod executables;
 pub mod export;
 pub mod health;
 pub mod logging;

@@ -15,6 +15,8 @@ pub struct Config {
     /// Index into `css_set.subsys` of the cgroup v1 controller that names containers; [`CGROUP_V2`] to use the
     /// default hierarchy.
     pub cgroup_subsys: u32,
+    /// Key of [`executable::id`](crate::executable::id): random, and secret.
+    pub executable_key: [u64; 2],
 }
 
 /// [`Config::cgroup_subsys`] when containers are named by the unified hierarchy.

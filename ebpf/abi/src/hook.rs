@@ -196,7 +196,8 @@ pub mod runtime {
     /// `(scratch, what, address) -> added`: the same for what a `struct iov_iter` goes over.
     pub const DATA_PIECES: &str = "hook_data_pieces";
 
-    /// `(scratch, slot) -> read`: path of the executable of the current process.
+    /// `(scratch, slot) -> read`: path of the executable of the current process as it was when that was executed, if it was
+    /// remembered (`tg_binaries`); what it is now otherwise.
     pub const BINARY: &str = "hook_binary";
 
     /// `(what) -> value`: a [`fact`](super::fact) about the current process.

@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::executable;
+
 /// Identity of a process image: what `exec_id` is made of.
 ///
 /// A process gets a new identity at each `execve`. Processes that were there before the agent are identified by
@@ -64,6 +66,9 @@ pub struct ProcessEntry {
     pub caps: Capabilities,
     /// Which executables it and those before it are and were.
     pub images: Images,
+    /// Path of its executable when that was executed, in `tg_binaries`: see [`executable::id`]. 0
+    /// when it is not there.
+    pub executable: u64,
     /// Low half of the task's count of executions; 0 in entries seeded from `/proc`, which differs from that of any
     /// execution to come.
     pub exec_id: u32,
@@ -73,6 +78,8 @@ pub struct ProcessEntry {
 
 /// What policies want to know of executables beyond that of the moment: a bit for each condition on paths, which whoever
 /// loads policies hands out.
+///
+/// Where [`Images::KNOWN`] is missing, a bit that is not set says nothing: the process, or its creator, had no entry.
 ///
 /// The policy code of an execution sets the bits of `image` and `followed` whose conditions the new executable fits. The
 /// base programs see to the rest: at a clone the child takes over what its creator has, and the creator's become those of
@@ -88,6 +95,24 @@ pub struct Images {
     pub parent: u64,
     /// `followed` likewise.
     pub parent_followed: u64,
+}
+
+impl Images {
+    /// In each word: what its other bits do not say is not so. In [`image`](Self::image) and [`parent`](Self::parent) it is
+    /// missing for the kernel's threads as well, which have no executable.
+    pub const KNOWN: u64 = 1 << 63;
+}
+
+/// Value of `tg_binaries`, keyed by [`executable::id`]: a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Executable {
+    /// Bytes of the path.
+    pub len: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// The path; what is behind it means nothing.
+    pub words: [u64; executable::PATH_WORDS],
 }
 
 /// Bits of [`ProcessEntry::flags`].
@@ -217,17 +242,20 @@ pub enum Outcome {
     Spared = 4,
     /// Not lost, but left by the first spare to the program itself, as there was no room in `execve_map` ([`COPIES`]).
     Abstained = 5,
+    /// Not lost, but the path of the executable could not be remembered: `tg_binaries` was full.
+    PathForgotten = 6,
 }
 
 impl Outcome {
     /// All of them, by index.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Sent,
         Self::RingFull,
         Self::MapFull,
         Self::NoScratch,
         Self::Spared,
         Self::Abstained,
+        Self::PathForgotten,
     ];
 }
 

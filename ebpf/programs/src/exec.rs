@@ -15,10 +15,11 @@ use ebpf_abi::{
     event::{
         DATA_CHUNK, DATA_CHUNKS, DataEvent, ExecEvent, Header, INLINE_ARGS, INLINE_ENVS, data_kind, exec_flag, op,
     },
-    map::{ExecPrivileges, Outcome, ProcessKey, entry_flag},
+    map::{ExecPrivileges, Images, Outcome, ProcessKey, entry_flag},
 };
 
 use crate::{
+    executable,
     globals::{config, copy},
     maps::{CHUNK, Chunk, EXEC, EXEC_PRIVILEGES, LAST_PART, PART, PROCESSES, Scratch},
     output, path,
@@ -134,7 +135,6 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
                 (*entry).images.parent = (*entry).images.image;
                 (*entry).images.parent_followed = (*entry).images.followed;
             }
-            (*entry).images.image = 0;
         } else {
             set_key(0, 0, &raw mut (*event).previous);
             task::no_images(&raw mut (*entry).images);
@@ -143,6 +143,9 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
                 None => (*scratch).flags |= exec_flag::MISS,
             }
         }
+        (*entry).images.image = Images::KNOWN;
+        // Until it is noted.
+        (*entry).executable = 0;
         let (nspid, pid_ns) = task::nspid(task);
         (*entry).flags = 0;
         if task::in_init_tree(nspid, parent_flags) {
@@ -221,6 +224,7 @@ unsafe fn files(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, filenam
         (*event).links = field!(inode, inode_nlink);
         (*event).inode = field!(inode, inode_ino);
         path::walk(&path::file(task, file), path::exec_buffer());
+        executable::note();
         (*event).image_len = advance(scratch, path::copy::<PATH_LIMIT>(path::exec_buffer(), part(scratch))) as u16;
 
         let place = path::working_directory(task);

@@ -67,8 +67,12 @@ fn fork(creator: u64, child: u64, pid: u32) {
                 task::copy_images(&raw const (*known).images, &raw mut (*entry).images);
                 (*entry).images.parent = (*entry).images.image;
                 (*entry).images.parent_followed = (*entry).images.followed;
+                (*entry).executable = (*known).executable;
             }
-            None => task::no_images(&raw mut (*entry).images),
+            None => {
+                task::no_images(&raw mut (*entry).images);
+                (*entry).executable = 0;
+            }
         }
         (*entry).flags = entry_flag::CLONE;
         if task::in_init_tree(nspid, parent.unwrap_or(0)) {

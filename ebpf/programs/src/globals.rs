@@ -17,6 +17,7 @@ pub static CONFIG: Config = Config {
     process_ns: 0,
     process_env: 0,
     cgroup_subsys: ebpf_abi::config::CGROUP_V2,
+    executable_key: [0; 2],
 };
 
 /// Which of the [`ebpf_abi::map::COPIES`] instances this is. Each has scratch memory of its own: one may be preempted

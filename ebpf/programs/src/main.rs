@@ -13,6 +13,7 @@
 
 mod binprm;
 mod exec;
+mod executable;
 mod exit;
 mod fork;
 mod globals;

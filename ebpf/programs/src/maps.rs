@@ -7,7 +7,7 @@ use aya_ebpf::{
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
     hook::{HookScratch, SAVED, SCRATCHES, SLOT_LEN, counters},
-    map::{COPIES, ExecPrivileges, ProcessEntry, ProcessKey, STATS_ENTRIES},
+    map::{COPIES, ExecPrivileges, Executable, ProcessEntry, STATS_ENTRIES},
 };
 
 /// Every record goes through this one ring: order in it is order of events, whatever the CPU.
@@ -151,22 +151,14 @@ pub static RECORDS: PerCpuArray<HookRecord> = PerCpuArray::with_max_entries(SCRA
 #[map(name = "ratelimit_map")]
 pub static LIMITS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8_192, 0);
 
-/// Path of the executable of a process image.
-#[repr(C)]
-pub struct Binary {
-    /// Length of the path; what is longer than `bytes` lost its beginning.
-    pub len: u32,
-    pub reserved: u32,
-    pub bytes: [u8; BINARY_LEN + 1],
-}
-
-/// Bytes of the path of an executable that are remembered: one less than a power of two.
-pub const BINARY_LEN: usize = 511;
-
-/// Executables of processes that hooks asked for, by image: an image's executable never changes, so nothing has to be
-/// kept up to date.
+/// Paths of executables, as they were when they were executed: [`ProcessEntry::executable`] says which one is that of a
+/// process. The agent removes those of no process, when there is no room left.
 #[map(name = "tg_binaries")]
-pub static BINARIES: LruHashMap<ProcessKey, Binary> = LruHashMap::with_max_entries(1_024, 0);
+pub static EXECUTABLES: HashMap<u64, Executable> = HashMap::with_max_entries(2_048, 0);
+
+/// The next one to go there.
+#[map(name = "tg_binaries_heap")]
+pub static EXECUTABLE: PerCpuArray<Executable> = PerCpuArray::with_max_entries(COPIES, 0);
 
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]

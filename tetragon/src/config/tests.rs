@@ -377,7 +377,7 @@ fn values_that_are_wrong() {
             --rb-size: "1T": give a number of bytes, such as 65536, 64K or 1M
             --rb-size-total: give only one of --rb-size and --rb-size-total
             --rb-size: 4294967296 bytes for 4 CPUs are too many, give less than 1G for all together
-            --execve-map-size: "1": an entry takes 148 bytes, give from 148 to 2G
+            --execve-map-size: "1": an entry takes 156 bytes, give from 156 to 2G
             --execve-map-size: give only one of --execve-map-entries and --execve-map-size
             --username-metadata: "windows": give disabled or unix
             --enable-ancestors: the others need base, give base as well

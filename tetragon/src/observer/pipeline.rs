@@ -58,6 +58,8 @@ pub(super) struct Pipeline {
     pub(super) held: Held,
     /// Losses up to which the cache agrees with the kernel's map.
     pub(super) reconciled: u64,
+    /// Paths of executables that could not be remembered when last looked.
+    pub(super) forgotten: u64,
 }
 
 /// Whose event it is.

@@ -1,13 +1,21 @@
-//! Processes whose end got lost: taken out of the process cache by comparing it with the kernel's map.
+//! What has to be put right when something got lost, or there is no room: processes whose end got lost are taken out of the
+//! process cache by comparing it with the kernel's map, and paths that no process needs out of that of executables.
 
 use ebpf_abi::map::ProcessEntry;
 
 use super::{Error, pipeline::Pipeline, start::Attached};
+use crate::executables;
 
 /// Ends every process that the cache takes to live and the kernel programs do not know, if an event of theirs was lost
 /// since the last time. Between two losses both sides agree by themselves.
 pub(super) fn reconcile(pipeline: &mut Pipeline, attached: &Attached) -> Result<(), Error> {
     let stats = attached.stats.read();
+    let forgotten = stats.ops.iter().map(|op| op.path_forgotten).sum();
+    if forgotten != pipeline.forgotten {
+        pipeline.forgotten = forgotten;
+        let swept = executables::sweep(attached.maps.get(executables::MAP)?, attached.maps.get("execve_map")?)?;
+        tracing::debug!(swept, "Made room for paths of executables");
+    }
     let lost = stats.lost() + stats.ops.iter().map(|op| op.map_full).sum::<u64>();
     if lost == pipeline.reconciled {
         return Ok(());

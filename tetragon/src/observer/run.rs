@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    executables,
     record::{RawReader, RawWriter},
     sensor,
     sink::Sink,
@@ -72,8 +73,19 @@ impl Observer {
         let naming = Arc::new(naming(&attached)?);
         pipeline.naming = Some(Arc::clone(&naming));
         let mut backlog = Vec::new();
-        let Attached { ring, maps, procfs, .. } = &mut attached;
-        let running = seed::seed(procfs, maps.get("execve_map")?, &mut pipeline, || {
+        let Attached {
+            ring,
+            maps,
+            procfs,
+            executable_key,
+            ..
+        } = &mut attached;
+        let kernel = seed::Kernel {
+            processes: maps.get("execve_map")?,
+            executables: maps.get(executables::MAP)?,
+            executable_key: *executable_key,
+        };
+        let running = seed::seed(procfs, &kernel, &mut pipeline, || {
             ring.consume(usize::MAX, |record| {
                 backlog.extend_from_slice(&(record.len() as u32).to_le_bytes());
                 backlog.extend_from_slice(record);

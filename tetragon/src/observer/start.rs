@@ -1,6 +1,10 @@
 //! Getting the kernel programs to run.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+};
 
 use btf::Btf;
 use ebpf_abi::{config::Config, event::op};
@@ -56,6 +60,8 @@ pub(super) struct Attached {
     pub(super) maps: Arc<Maps>,
     pub(super) stats: Arc<StatsHandle>,
     pub(super) procfs: Procfs,
+    /// Key of what paths are called, see [`ebpf_abi::executable::id`].
+    pub(super) executable_key: [u64; 2],
 }
 
 /// Loads, tests and attaches the kernel programs. What is needed for that alone is gone afterwards.
@@ -128,6 +134,7 @@ pub(super) fn attach(
         maps,
         stats,
         procfs,
+        executable_key: config.executable_key,
     })
 }
 
@@ -191,6 +198,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         naming: None,
         held: Held::default(),
         reconciled: 0,
+        forgotten: 0,
     }
 }
 
@@ -201,6 +209,8 @@ fn config(options: &Options, cgroup_subsys: u32) -> Config {
         process_ns: (options.process_ns || options.usernames).into(),
         process_env: options.environment.is_some().into(),
         cgroup_subsys,
+        // Keyed with what the system's source of random numbers gave.
+        executable_key: [0_u8, 1].map(|half| RandomState::new().hash_one(half)),
     }
 }
 

@@ -158,6 +158,7 @@ impl StatsHandle {
             received,
             ring_full: counted(Outcome::RingFull),
             map_full: counted(Outcome::MapFull),
+            path_forgotten: counted(Outcome::PathForgotten),
             no_scratch: counted(Outcome::NoScratch),
             // Where there was no room, the first spare has left to the program what the program may not have been run for.
             missed: missed(self.misses(op), counted(Outcome::Spared))
@@ -250,6 +251,8 @@ pub struct OpStats {
     pub ring_full: u64,
     /// Sent, but the process could not be remembered because `execve_map` was full.
     pub map_full: u64,
+    /// Sent, but the path of the executable could not be remembered: policies that ask for it see the one of that moment.
+    pub path_forgotten: u64,
     /// Lost for another reason within the kernel programs.
     pub no_scratch: u64,
     /// Lost, at most, because the kernel ran no instance of the program: each was running already on the same CPU.
@@ -302,6 +305,7 @@ impl fmt::Display for Stats {
                 (op.no_scratch, "no scratch memory"),
                 (op.missed, "program not run"),
                 (op.map_full, "not remembered"),
+                (op.path_forgotten, "without the path remembered"),
                 (unread, "unread"),
             ];
             for (number, reason) in reasons.iter().filter(|(number, _)| *number != 0) {

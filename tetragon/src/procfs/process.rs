@@ -1,6 +1,15 @@
 //! One process.
 
-use std::{fs, io::ErrorKind, os::unix::ffi::OsStringExt as _, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::ErrorKind,
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::MetadataExt as _,
+    },
+    path::Path,
+};
 
 use ebpf_abi::map::{Capabilities, Credentials, Namespaces, ProcessKey};
 
@@ -33,6 +42,8 @@ pub struct Scanned {
     pub comm: Vec<u8>,
     /// Path of the executed file.
     pub exe: Vec<u8>,
+    /// Path of that file seen from the root of the process, as it was before it was removed; empty when not known.
+    pub executable: Vec<u8>,
     /// Arguments ended by NUL each, the first one included.
     pub cmdline: Vec<u8>,
     /// Environment, if it was asked for.
@@ -90,8 +101,13 @@ impl Procfs {
         let link = |name: &str| fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec());
         let status = Status::parse(&fs::read_to_string(folder.join("status")).ok()?);
         let cmdline = trimmed(fs::read(folder.join("cmdline")).unwrap_or_default());
+        let root = link("root").unwrap_or_default();
+        let mut executable = vec![];
         let exe = match link("exe") {
-            Ok(exe) => exe,
+            Ok(exe) => {
+                executable = as_executed(&folder, beneath(exe.clone(), &root));
+                exe
+            }
             // Without memory of its own there is no executable any more: the process is exiting.
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) if error.raw_os_error() == Some(GONE) => return None,
@@ -101,13 +117,14 @@ impl Procfs {
         let loginuid = fs::read_to_string(folder.join("loginuid")).unwrap_or_default();
         Some(Scanned {
             exe,
+            executable,
             cmdline,
             environ: if self.environ {
                 fs::read(folder.join("environ")).unwrap_or_default()
             } else {
                 Vec::new()
             },
-            cwd: beneath(link("cwd").unwrap_or_default(), &link("root").unwrap_or_default()),
+            cwd: beneath(link("cwd").unwrap_or_default(), &root),
             cgroup: self
                 .cgroup
                 .path(&fs::read(folder.join("cgroup")).unwrap_or_default())
@@ -119,6 +136,13 @@ impl Procfs {
             ns: namespaces(&folder.join("ns")),
             ..scanned
         })
+    }
+
+    /// Path of the executable of process `pid`: see [`Scanned::executable`].
+    pub fn executable(&self, pid: u32) -> Option<Vec<u8>> {
+        let folder = self.folder(pid);
+        let link = |name: &str| fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec());
+        Some(as_executed(&folder, beneath(link("exe").ok()?, &link("root").ok()?)))
     }
 
     /// The folder to read of `pid`: that of another thread when the leader is gone, whose files are empty then.
@@ -166,12 +190,29 @@ fn trimmed(mut cmdline: Vec<u8>) -> Vec<u8> {
     cmdline
 }
 
+/// The path of the executable of the process in `folder`, which `/proc` shows as `path`: without what marks one that was
+/// removed since, unless it is really called so, or never had a place among the files (memfd_create(2)).
+fn as_executed(folder: &Path, mut path: Vec<u8>) -> Vec<u8> {
+    const REMOVED: &[u8] = b" (deleted)";
+    if !path.ends_with(REMOVED) || path.starts_with(b"/memfd:") {
+        return path;
+    }
+    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let found = folder
+        .join("root")
+        .join(OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(&path)));
+    if identity(&found).is_none_or(|found| identity(&folder.join("exe")) != Some(found)) {
+        path.truncate(path.len() - REMOVED.len());
+    }
+    path
+}
+
 /// `path`, which `/proc` shows from its own root, as a process with another root sees it.
 fn beneath(path: Vec<u8>, root: &[u8]) -> Vec<u8> {
     if root == b"/" || root.is_empty() {
         return path;
     }
-    let root = Path::new(std::ffi::OsStr::new(str::from_utf8(root).unwrap_or("/")));
+    let root = Path::new(OsStr::from_bytes(root));
     let whole = std::path::PathBuf::from(std::ffi::OsString::from_vec(path));
     let inner = whole.strip_prefix(root).map(|inner| Path::new("/").join(inner));
     inner.unwrap_or(whole).into_os_string().into_vec()
@@ -191,6 +232,7 @@ mod tests {
         assert_eq!(scanned.pid, std::process::id());
         let exe = std::env::current_exe().unwrap().into_os_string().into_vec();
         assert_eq!(scanned.exe, exe);
+        assert_eq!(scanned.executable, exe);
         assert_eq!(
             scanned.cwd,
             std::env::current_dir().unwrap().into_os_string().into_vec()
@@ -224,5 +266,30 @@ mod tests {
         assert_eq!(beneath(b"/srv/jail".to_vec(), b"/srv/jail"), b"/");
         assert_eq!(beneath(b"/srv/jailer".to_vec(), b"/srv/jail"), b"/srv/jailer");
         assert_eq!(beneath(b"/tmp".to_vec(), b"/"), b"/tmp");
+    }
+
+    /// Real processes: one whose file is gone, and one whose file is called as if it were.
+    #[test]
+    fn executables_that_were_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let started = |name: &str| {
+            let path = folder.path().join(name);
+            fs::copy("/bin/sleep", &path).unwrap();
+            (std::process::Command::new(&path).arg("1000").spawn().unwrap(), path)
+        };
+        let (mut removed, path) = started("removed");
+        let (mut called_so, path_of_called_so) = started("so (deleted)");
+        fs::remove_file(&path).unwrap();
+        let procfs = Procfs::new(Path::new("/proc"));
+        let of = |pid| procfs.read(pid).map(|scanned| (scanned.exe, scanned.executable));
+        let seen = [of(removed.id()), of(called_so.id())];
+        for process in [&mut removed, &mut called_so] {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+        let [removed, called_so] = seen.map(Option::unwrap);
+        assert_eq!(removed, ([bytes(&path), b" (deleted)".to_vec()].concat(), bytes(&path)));
+        assert_eq!(called_so, (bytes(&path_of_called_so), bytes(&path_of_called_so)));
     }
 }

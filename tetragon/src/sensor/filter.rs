@@ -1,6 +1,9 @@
 //! Conditions of policies as conditions of code.
 
-use ebpf_abi::hook::{Flow, NEEDLE_LEN, Slot, fact, structure};
+use ebpf_abi::{
+    hook::{Flow, NEEDLE_LEN, Slot, fact, structure},
+    map::Images,
+};
 use ebpf_codegen::{Filter, NumberTest, POSTFIX_MAX, Read, Subject, TextTest};
 use policy::model::{
     ArgFilter, BinaryFilter, BytesOperator, CapabilityFilter, IntOperator, NamespaceId, Network, PathTest,
@@ -8,7 +11,7 @@ use policy::model::{
 };
 use policy::names::CapabilitySet;
 use std::mem::offset_of;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::images::Conditions;
 
@@ -139,7 +142,7 @@ pub(super) fn arg(filter: &ArgFilter, position: usize, read: Read) -> Result<Vec
             let address = Filter::Address {
                 subject,
                 offset: (offset_of!(Slot, bytes) + at) as u16,
-                networks: values.iter().map(network).collect(),
+                networks: values.iter().flat_map(networks).collect(),
                 not: *negated,
             };
             let internet = field(subject, offset_of!(Flow, family), set(INTERNET.into_iter(), false));
@@ -170,13 +173,26 @@ fn field(subject: Subject, at: usize, test: NumberTest) -> Filter {
     }
 }
 
-/// IPv4 networks in their IPv6 form.
-fn network(network: &Network) -> ([u8; 16], u8) {
-    match network.address {
-        IpAddr::V4(address) => (address.to_ipv6_mapped().octets(), 96 + network.length),
-        IpAddr::V6(address) => (address.octets(), network.length),
+/// A network in the form that addresses have in the kernel, where those of IPv4 are mapped into IPv6. One of IPv6 that is so
+/// large that the mapped ones would lie in it becomes what is left of it without them.
+fn networks(network: &Network) -> Vec<([u8; 16], u8)> {
+    let mapped = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits();
+    let address = match network.address {
+        IpAddr::V4(address) => return vec![(address.to_ipv6_mapped().octets(), MAPPED + network.length)],
+        IpAddr::V6(address) => address,
+    };
+    let prefix = |bits: u128, length: u8| bits & u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+    if network.length >= MAPPED || prefix(mapped, network.length) != address.to_bits() {
+        return vec![(address.octets(), network.length)];
     }
+    // Each shares one bit more with them, and differs in the next.
+    let halves = network.length + 1..=MAPPED;
+    let other = halves.map(|length| (prefix(mapped ^ 1 << (128 - length), length).to_be_bytes(), length));
+    other.collect()
 }
+
+/// Bits that all mapped addresses have in common.
+const MAPPED: u8 = 96;
 
 fn text(subject: Subject, operator: BytesOperator, not: bool, values: &[Vec<u8>]) -> Result<Filter, NotYet> {
     let mut test = TextTest {
@@ -217,15 +233,19 @@ pub(super) fn process(
     host: impl Fn(u32) -> u32,
     conditions: &mut Conditions,
 ) -> Result<Vec<Filter>, NotYet> {
-    let mut remembered = |fact: u32, filter: &BinaryFilter| {
+    // Of the last word; a bit that is missing says nothing where one of the words is not known.
+    let mut remembered = |words: &[u32], filter: &BinaryFilter| {
         let bit = conditions.bit(&binary(filter, false)?);
         let bit =
-            bit.ok_or("more than 64 different conditions of followChildren and matchParentBinaries in all policies")?;
-        let test = NumberTest::AnyBit {
-            masks: vec![bit],
-            not: filter.negated,
+            bit.ok_or("more than 63 different conditions of followChildren and matchParentBinaries in all policies")?;
+        let any_bit = |word: u32, bit, not| {
+            let masks = vec![bit];
+            Filter::Number(Subject::Fact(word), NumberTest::AnyBit { masks, not })
         };
-        Ok::<_, NotYet>(Filter::Number(Subject::Fact(fact), test))
+        let known = words.iter().filter(|_| filter.negated);
+        let known = known.map(|&word| any_bit(word, Images::KNOWN, false));
+        let last = words.last().map(|&word| any_bit(word, bit, filter.negated));
+        Ok::<Vec<_>, NotYet>(known.chain(last).collect())
     };
     match filter {
         ProcessFilter::Binary(filter) if filter.follow_children => {
@@ -233,17 +253,16 @@ pub(super) fn process(
                 not: true,
                 ..TextTest::default()
             };
-            Ok(vec![
-                remembered(fact::FOLLOWED, filter)?,
-                // A thread of the kernel has no executable, and passes neither filter.
-                Filter::Text(Subject::Binary, readable),
-            ])
+            let mut filters = remembered(&[fact::FOLLOWED], filter)?;
+            // A thread of the kernel has no executable, and passes neither filter.
+            filters.push(Filter::Text(Subject::Binary, readable));
+            Ok(filters)
         }
         ProcessFilter::Binary(filter) => Ok(vec![Filter::Text(Subject::Binary, binary(filter, filter.negated)?)]),
         ProcessFilter::ParentBinary(filter) if filter.follow_children => {
-            Ok(vec![remembered(fact::PARENT_FOLLOWED, filter)?])
+            remembered(&[fact::PARENT, fact::PARENT_FOLLOWED], filter)
         }
-        ProcessFilter::ParentBinary(filter) => Ok(vec![remembered(fact::PARENT, filter)?]),
+        ProcessFilter::ParentBinary(filter) => remembered(&[fact::PARENT], filter),
         ProcessFilter::Pid(filter) => {
             if filter.follow_forks {
                 return Ok(vec![Filter::Lineage {
@@ -350,4 +369,44 @@ fn capabilities(filter: &CapabilityFilter, facts: [u32; 3]) -> Vec<Filter> {
         },
     ));
     filters
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn networks_do_not_hold_addresses_of_the_other_family() {
+        let networks = |text: &str| {
+            let (address, length) = text.split_once('/').unwrap();
+            let (address, length) = (address.parse().unwrap(), length.parse().unwrap());
+            networks(&Network { address, length })
+        };
+        let holds = |networks: &[([u8; 16], u8)], address: &str| {
+            let address: Ipv6Addr = address.parse().unwrap();
+            networks.iter().any(|(network, length)| {
+                (address.to_bits() ^ u128::from_be_bytes(*network)).leading_zeros() >= u32::from(*length)
+            })
+        };
+        assert_eq!(networks("fe80::/10").len(), 1);
+        assert_eq!(networks("10.0.0.0/8"), [(networks("10.0.0.0/32")[0].0, 104)]);
+        let all = networks("::/0");
+        assert_eq!(all.len(), 96);
+        for address in [
+            "::",
+            "::1",
+            "::1:0:0",
+            "::fffe:1.2.3.4",
+            "1::ffff:1.2.3.4",
+            "ffff::",
+            "2001:db8::1",
+        ] {
+            assert!(holds(&all, address), "{address}");
+        }
+        assert!(!holds(&all, "::ffff:0.0.0.0") && !holds(&all, "::ffff:255.255.255.255"));
+        assert!(holds(&networks("::/30"), "::1") && !holds(&networks("::/30"), "::ffff:1.2.3.4"));
+        assert!(holds(&networks("10.0.0.0/8"), "::ffff:10.1.2.3"));
+    }
 }

@@ -1,10 +1,10 @@
 //! Conditions on executables that hold beyond the moment: of what a process and its ancestors ran, and of what its parent
 //! runs. Each is a bit of [`Images`], which the code of policies sets when a process executes.
 //!
-//! Processes that were there before the policy get theirs from `/proc`: of a parent or ancestor that has ended, or has
+//! Processes that were there before the policy get theirs from their parents in `/proc`: of a parent or ancestor that has ended, or has
 //! become another program, nothing is known then.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::collections::HashMap;
 
 use ebpf_abi::map::{Images, ProcessEntry};
 use ebpf_codegen::{Action, Filter, Hook, Selector, Subject, TextTest};
@@ -14,7 +14,7 @@ use super::{
     Error,
     points::{PointKey, PointKind},
 };
-use crate::procfs::Procfs;
+use crate::{executables, procfs::Procfs};
 
 /// Looks at all processes at most, until one finds nothing to change: processes come and go meanwhile.
 const PASSES: u32 = 8;
@@ -39,7 +39,10 @@ pub(super) struct Conditions {
 impl Conditions {
     /// None yet, with the bits `free` to take.
     pub(super) fn new(free: u64) -> Self {
-        Self { free, taken: vec![] }
+        Self {
+            free: free & !Images::KNOWN,
+            taken: vec![],
+        }
     }
 
     /// The bit of a condition; `None` when there is none left.
@@ -100,6 +103,8 @@ pub(super) fn is_mark(hook: &Hook) -> bool {
 #[derive(Debug)]
 pub(super) struct Processes<'a> {
     pub(super) map: &'a Map,
+    /// The paths of executables.
+    pub(super) executables: &'a Map,
     /// `hook_images` of the object.
     pub(super) program: Program,
 }
@@ -170,10 +175,13 @@ impl Processes<'_> {
             let Some(entry) = self.map.get::<u32, ProcessEntry>(&pid)? else {
                 continue;
             };
-            let image = executable(&procfs.file(pid, "exe")).map_or(0, |path| {
-                let fitting = conditions
-                    .iter()
-                    .filter(|condition| condition.test.passes(path.as_bytes()));
+            let path = match executables::path(self.executables, entry.executable)? {
+                // Too long to be remembered, or there was no room.
+                None if entry.images.image & Images::KNOWN != 0 => procfs.executable(pid),
+                path => path,
+            };
+            let image = path.map_or(0, |path| {
+                let fitting = conditions.iter().filter(|condition| condition.test.passes(&path));
                 fitting.fold(0, |bits, condition| bits | condition.bit)
             });
             let parent = procfs.stat(pid).map_or(0, |stat| stat.ppid);
@@ -219,7 +227,7 @@ fn followed<'a>(mut process: &'a Process, all: &'a HashMap<u32, Process>) -> u64
     let mut bits = 0;
     // No deeper than there are processes: the parents may have changed while they were read.
     for _ in 0..all.len() {
-        bits |= process.image | process.entry.images.followed;
+        bits |= process.image | process.entry.images.followed & !Images::KNOWN;
         match all.get(&process.parent) {
             Some(parent) => process = parent,
             None => break,
@@ -237,13 +245,6 @@ fn merge(images: Images, keep: u64, add: Images) -> Images {
     }
 }
 
-/// The path of an executable as the kernel programs see it.
-fn executable(link: &Path) -> Option<String> {
-    let path = fs::read_link(link).ok()?.into_os_string().into_string().ok()?;
-    // The kernel's mark of files that were removed.
-    Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn bits_are_handed_out_once_until_none_is_left() {
-        let mut conditions = Conditions::new(0b101);
+        let mut conditions = Conditions::new(0b101 | Images::KNOWN);
         assert_eq!(conditions.bit(&is("/a")), Some(1));
         assert_eq!(conditions.bit(&is("/b")), Some(4));
         assert_eq!(conditions.bit(&is("/a")), Some(1));

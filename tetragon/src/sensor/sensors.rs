@@ -32,6 +32,7 @@ use super::{
     tracepoint,
 };
 use crate::{
+    executables,
     observer::{kernel_object, kernel_types},
     procfs::Procfs,
 };
@@ -455,7 +456,8 @@ impl Sensors {
                     (policy.state, policy.mode) = (state, mode);
                 }
             }
-            for (point, kind) in &points[..=index] {
+            // In reverse: what asks goes before the notes that it asks for.
+            for (point, kind) in points[..=index].iter().rev() {
                 let settled = self.settle(point, *kind, workshop);
                 if let Err(error) = settled.and_then(|()| self.follow(ids, point, workshop)) {
                     tracing::error!(hook = %point, %error, "A change could not be taken back");
@@ -485,6 +487,7 @@ impl Sensors {
         }
         let processes = images::Processes {
             map: self.maps.get("execve_map")?,
+            executables: self.maps.get(executables::MAP)?,
             program: workshop.loaded()?.load("hook_images", ProgramKind::RawTracepoint)?,
         };
         processes.clear(gone)?;

@@ -1,13 +1,13 @@
 //! `differential EXPORT SEED [GROUP…]`: what the kernel does with policies and calls, compared with what the reference evaluator
 //! says of them.
 //!
-//! Policies are generated ([`generate`]) for hooks that calls of this process reach ([`group`]), and added to the running
-//! agent as text. Then the calls are made ([`calls`]), each between two others that a marker policy reports, so that the
-//! order of events in the export file tells which policies matched which call ([`events`](super::events)). The same text,
-//! the values of the arguments and the facts of the process go through [`policy::eval`] ([`oracle`]). What is reported and
+//! Policies are generated (`generate`) for hooks that calls of this process reach (`group`), and added to the running
+//! agent as text. Then the calls are made (`calls`), each between two others that a marker policy reports, so that the
+//! order of events in the export file tells which policies matched which call (`events`). The same text,
+//! the values of the arguments and the facts of the process go through [`policy::eval`] (`oracle`). What is reported and
 //! what selectors have counted must both be the same.
 //!
-//! A pair of policy and call that differs is made smaller ([`shrink`]), and printed with the seed.
+//! A pair of policy and call that differs is made smaller (`shrink`), and printed with the seed.
 
 mod agent;
 mod calls;
@@ -59,8 +59,11 @@ pub fn differential(arguments: &[CString]) -> Result<()> {
     for round in rounds {
         let group = round.group;
         let outcome = round.run(&mut events, &mut expected)?;
-        if let Some((policy, input)) = outcome.mismatch {
-            eprintln!("tester: seed {seed}: what differs:\n{}\n{input:?}", policy.text());
+        if let Some((policy, input, reported, wanted)) = outcome.mismatch {
+            eprintln!(
+                "tester: seed {seed}: reported {reported} times instead of {wanted}:\n{}\n{input:?}",
+                policy.text()
+            );
             let told = shrink::smallest(group, policy, input, &world, &mut events)?;
             bail!("seed {seed}: {told}");
         }
@@ -106,7 +109,8 @@ struct Round {
 struct Outcome {
     pairs: usize,
     matches: usize,
-    mismatch: Option<(Policy, Input)>,
+    /// With how often it was reported, and how often it should have been.
+    mismatch: Option<(Policy, Input, usize, usize)>,
 }
 
 impl Round {
@@ -148,8 +152,9 @@ impl Round {
                 }
                 let times = reported.get(&policy.name).copied().unwrap_or_default();
                 outcome.matches += times;
-                if times != usize::from(verdict.posts) && outcome.mismatch.is_none() {
-                    outcome.mismatch = Some((policy.clone(), input.clone()));
+                let wanted = usize::from(verdict.posts);
+                if times != wanted && outcome.mismatch.is_none() {
+                    outcome.mismatch = Some((policy.clone(), input.clone(), times, wanted));
                 }
             }
         }

@@ -6,13 +6,12 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use ebpf_abi::{
-    hook::{SLOT_LEN, Slot, path_flag, path_kind},
-    map::ProcessKey,
+    executable::PATH_MAX,
+    hook::{SLOT_LEN, path_flag, path_kind},
 };
 
 use crate::{
-    maps::{BINARIES, BINARY_LEN, Binary},
-    path,
+    executable, path,
     read::{field, read},
     task,
 };
@@ -171,40 +170,26 @@ pub extern "C" fn hook_binary(claimed: u32, slot: u32) -> u32 {
     let Some(slot) = super::slot(claimed, slot) else {
         return 0;
     };
-    let task = task::current();
-    let mut key = ProcessKey::new(0, 0);
-    // SAFETY: the key is a local; the slot and the map's value are valid for what is copied.
+    // SAFETY: the slot and the map's value are valid for what is copied.
     unsafe {
-        task::identity(task, &raw mut key);
         let bytes = (&raw mut (*slot).bytes).cast::<u8>();
         (*slot).whole = 0;
         (*slot).flags = 0;
         (*slot).mode = 0;
-        if let Some(binary) = BINARIES.get_ptr(&key) {
-            let len = (&raw const (*binary).len).read_volatile() & BINARY_LEN as u32;
-            bpf_probe_read_kernel(bytes.cast(), len, (&raw const (*binary).bytes).cast());
+        if let Some(executable) = executable::of_current() {
+            let len = (&raw const (*executable).len).read_volatile() & PATH_MAX as u32;
+            bpf_probe_read_kernel(bytes.cast(), len, (&raw const (*executable).words).cast());
             (*slot).len = len;
             return 1;
         }
+        let task = task::current();
         let mm: u64 = field!(task, task_mm);
         let file: u64 = field!(mm, mm_exe_file);
         if file == 0 {
             return 0;
         }
         path::walk(&path::file(task, file), claimed);
-        let len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, bytes);
-        (*slot).len = len;
-        if len <= BINARY_LEN as u32 {
-            // Two words and the bytes of the slot are a binary already: see the assertion below.
-            (&raw mut (*slot).flags).write_volatile(len);
-            let _ = BINARIES.insert(&key, &*(&raw const (*slot).flags).cast::<Binary>(), 0);
-            (&raw mut (*slot).flags).write_volatile(0);
-        }
+        (*slot).len = path::copy::<{ SLOT_LEN as u32 - 1 }>(claimed, bytes);
         1
     }
 }
-
-const _: () = assert!(
-    core::mem::offset_of!(Slot, bytes) - core::mem::offset_of!(Slot, flags) == core::mem::offset_of!(Binary, bytes),
-    "a binary is copied out of a slot as it is"
-);

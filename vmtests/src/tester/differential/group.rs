@@ -215,7 +215,11 @@ pub(super) static GROUPS: &[Group] = &[
         calls: 40,
         generate: calls::texts::generate_some,
         prepare: calls::texts::open,
-        hooks: &[hook("kprobes", function!("do_filp_open"), &[arg(1, 0, &[T::Filename])])],
+        hooks: &[hook(
+            "kprobes",
+            function!("${do_filp_open|do_file_open}"),
+            &[arg(1, 0, &[T::Filename])],
+        )],
     },
     Group {
         name: "names",
