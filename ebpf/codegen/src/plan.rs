@@ -24,6 +24,12 @@ pub enum Context {
         /// Whether it is called by 32-bit programs, which use other registers for the arguments.
         compat: bool,
     },
+    /// At a system call, through a trampoline: the address of those registers is the first word of the context, and the result
+    /// the second.
+    SyscallFunction {
+        /// As above.
+        compat: bool,
+    },
     /// With its arguments as words: raw tracepoints.
     Words,
     /// With what a tracepoint records.

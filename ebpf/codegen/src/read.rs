@@ -60,8 +60,13 @@ impl Reader {
     pub(crate) fn prologue(&self, asm: &mut Assembler) {
         asm.copy(Reg::R7, Reg::R1);
         asm.set(Reg::R6, 0);
-        if let Context::SyscallRegisters { .. } = self.context {
-            asm.load(Width::U64, Reg::R3, Reg::R7, PARAMETERS[0]);
+        let registers = match self.context {
+            Context::SyscallRegisters { .. } => Some(PARAMETERS[0]),
+            Context::SyscallFunction { .. } => Some(0),
+            _ => None,
+        };
+        if let Some(place) = registers {
+            asm.load(Width::U64, Reg::R3, Reg::R7, place);
             asm.copy(Reg::R1, Reg::R10);
             asm.alu(Alu::Add, Reg::R1, i32::from(REGS));
             asm.set(Reg::R2, REGS_LEN as u64);
@@ -110,11 +115,12 @@ impl Reader {
     pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg, fail: Label) {
         let (base, offset) = match (self.context, source) {
             (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
-            (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
+            (Context::SyscallRegisters { compat } | Context::SyscallFunction { compat }, Source::Parameter(index)) => {
                 let registers = if compat { COMPAT_PARAMETERS } else { SYSCALL_PARAMETERS };
                 (Reg::R10, REGS + registers[usize::from(index) % 6])
             }
             (Context::Registers | Context::SyscallRegisters { .. }, Source::Return) => (Reg::R7, RESULT),
+            (Context::SyscallFunction { .. }, Source::Return) => (Reg::R7, 8),
             (Context::Words, Source::Parameter(index)) => (Reg::R7, i16::from(index) * 8),
             (Context::Function { parameters, pointers }, Source::Return) => {
                 self.typed(asm, pointers, parameters, dst);

@@ -441,6 +441,7 @@ fn any_point() -> impl Strategy<Value = Point> {
     let context = prop_oneof![
         Just(Context::Registers),
         any::<bool>().prop_map(|compat| Context::SyscallRegisters { compat }),
+        any::<bool>().prop_map(|compat| Context::SyscallFunction { compat }),
         any::<u16>().prop_map(|pointers| Context::Function {
             parameters: 6,
             pointers
@@ -468,7 +469,10 @@ fn any_point() -> impl Strategy<Value = Point> {
                 let replaced = match arg.source {
                     Source::Register { .. } => matches!(
                         context,
-                        Context::Function { .. } | Context::Lsm { .. } | Context::Record
+                        Context::SyscallFunction { .. }
+                            | Context::Function { .. }
+                            | Context::Lsm { .. }
+                            | Context::Record
                     ),
                     Source::Operand(_) => context != Context::Registers,
                     Source::Saved(_) => !at_return,

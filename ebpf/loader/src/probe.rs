@@ -1,6 +1,6 @@
 //! What the running kernel and machine have, found out by asking or trying, never from the version number.
 
-use std::{fs, sync::OnceLock};
+use std::{collections::HashSet, fs, sync::OnceLock};
 
 use aya_obj::btf::BtfFeatures;
 use ebpf_asm::{Assembler, Reg, Width};
@@ -67,6 +67,19 @@ pub fn override_return() -> bool {
         let code = asm.finish();
         code.is_ok_and(|code| Program::load_code("override", ProgramKind::Kprobe, &code, &[]).is_ok())
     })
+}
+
+/// Whether programs at kprobes can skip function `name` ([`override_return`]), as far as can be told: where debugfs does not
+/// list those that can be, it may be any.
+pub fn can_be_skipped(name: &str) -> bool {
+    static LIST: OnceLock<Option<HashSet<Box<str>>>> = OnceLock::new();
+    let read = || {
+        let list = fs::read_to_string("/sys/kernel/debug/error_injection/list").ok()?;
+        // Behind the name, what values stand for an error.
+        let names = list.lines().filter_map(|line| line.split_ascii_whitespace().next());
+        Some(names.map(Box::from).collect())
+    };
+    override_return() && LIST.get_or_init(read).as_ref().is_none_or(|list| list.contains(name))
 }
 
 /// Whether the kernel may take the processor away from a task while that runs in the kernel, and with it from a program at a

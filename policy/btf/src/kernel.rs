@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use btf::{Btf, TypeId};
+use btf::{Btf, Kind, TypeId};
 use policy::{
     arg_type::ArgType,
     kernel::{Answer, Field, Kernel, Prototype, Root},
@@ -56,6 +56,27 @@ impl TypedKernel<'_> {
             .map(|param| param.ty)
     }
 
+    /// Whether a program at a trampoline of function `name` can read parameter `index`: the verifier lets it read plain
+    /// numbers, and pointers to nothing in particular, to text, and to structures that it knows (`btf_ctx_access`,
+    /// kernel/bpf/btf.c, 5.10; later kernels know more).
+    pub fn is_readable(&self, name: &str, index: u32) -> bool {
+        let Some(ty) = self.parameter(name, index) else {
+            return false;
+        };
+        if self.types.integer(ty).is_some() {
+            return true;
+        }
+        let Some(pointer) = self.types.strip(ty).filter(|ty| ty.kind == Kind::Ptr) else {
+            return false;
+        };
+        let target = self.types.target(&pointer).and_then(|target| self.types.strip(target));
+        target.is_none_or(|target| match target.kind {
+            Kind::Struct | Kind::Union => true,
+            Kind::Int => self.types.name(&target) == "char",
+            _ => false,
+        })
+    }
+
     /// Size in bytes and sign of parameter `index` of function `name`, when it is an integer.
     pub fn integer_parameter(&self, name: &str, index: u32) -> Option<(u64, bool)> {
         self.types.integer(self.parameter(name, index)?)
@@ -97,9 +118,7 @@ impl TypedKernel<'_> {
 
     /// Prototype of raw tracepoint `event`.
     fn tracepoint_proto(&self, event: &str) -> Option<TypeId> {
-        let ty = self
-            .types
-            .find_kind(btf::Kind::Typedef, &format!("{TRACEPOINT}{event}"))?;
+        let ty = self.types.find_kind(Kind::Typedef, &format!("{TRACEPOINT}{event}"))?;
         let pointer = self.types.strip(ty)?;
         self.types.target(&pointer)
     }

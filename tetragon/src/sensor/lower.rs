@@ -184,9 +184,9 @@ fn lower(
         let Some(kind) = point.kind.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };
-        // Programs at the return that a trampoline calls still see the parameters.
+        // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
         let saved = match kind {
-            PointKind::KprobeReturn => save(&mut late)?,
+            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } => save(&mut late)?,
             _ => vec![],
         };
         entry.stage = Stage::Entry { saved };

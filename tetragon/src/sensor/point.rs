@@ -203,6 +203,8 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
         PointKind::Kprobe | PointKind::Syscall { .. } => program.attach_kprobe(&key.name, 0, false)?,
         PointKind::KprobeReturn => program.attach_kprobe(&key.name, 0, true)?,
         PointKind::Function(_)
+        | PointKind::SyscallFunction { .. }
+        | PointKind::SyscallReturn { .. }
         | PointKind::Modify(_)
         | PointKind::FunctionReturn(_)
         | PointKind::Lsm(_)
@@ -246,7 +248,10 @@ fn load(
         | PointKind::KprobeReturn
         | PointKind::Uprobe(_)
         | PointKind::Usdt(_) => "hook_kprobe",
-        PointKind::Function(_) | PointKind::FunctionReturn(_) => "hook_function",
+        PointKind::Function(_)
+        | PointKind::FunctionReturn(_)
+        | PointKind::SyscallFunction { .. }
+        | PointKind::SyscallReturn { .. } => "hook_function",
         PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::Security(_) => "hook_lsm",
         PointKind::RawTracepoint => "hook_raw_tracepoint",
         PointKind::Tracepoint | PointKind::Syscalls => "hook_tracepoint",
@@ -285,7 +290,7 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         | PointKind::Usdt(_) => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
         PointKind::Tracepoint | PointKind::Syscalls => ProgramKind::Tracepoint,
-        PointKind::Function(_) => ProgramKind::Tracing {
+        PointKind::Function(_) | PointKind::SyscallFunction { .. } => ProgramKind::Tracing {
             attach: TracingAttach::Entry,
             btf_id: btf_id(&key.name)?,
             sleepable: false,
@@ -295,7 +300,7 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },
-        PointKind::FunctionReturn(_) => ProgramKind::Tracing {
+        PointKind::FunctionReturn(_) | PointKind::SyscallReturn { .. } => ProgramKind::Tracing {
             attach: TracingAttach::Exit,
             btf_id: btf_id(&key.name)?,
             sleepable: false,

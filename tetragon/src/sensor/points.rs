@@ -49,6 +49,11 @@ pub(super) enum PointKind {
         /// Whether it is one of 32-bit programs.
         compat: bool,
     },
+    /// A system call, through a trampoline.
+    SyscallFunction {
+        /// As above.
+        compat: bool,
+    },
     /// All system calls, by the tracepoint that each of them passes.
     Syscalls,
     /// The return of a function, by breakpoint.
@@ -59,6 +64,11 @@ pub(super) enum PointKind {
     Modify(Parameters),
     /// The return of a function, through a trampoline.
     FunctionReturn(Parameters),
+    /// The return of a system call, through a trampoline.
+    SyscallReturn {
+        /// As above.
+        compat: bool,
+    },
     /// A security hook.
     Lsm(Parameters),
     /// The function that calls the programs of a security hook, by that hook.
@@ -97,6 +107,7 @@ impl PointKind {
         match self {
             Self::Kprobe | Self::KprobeReturn | Self::Uprobe(_) | Self::Usdt(_) => Context::Registers,
             Self::Syscall { compat } => Context::SyscallRegisters { compat },
+            Self::SyscallFunction { compat } | Self::SyscallReturn { compat } => Context::SyscallFunction { compat },
             Self::Function(Parameters { count, pointers }) | Self::FunctionReturn(Parameters { count, pointers }) => {
                 Context::Function {
                     parameters: count,
@@ -116,6 +127,8 @@ impl PointKind {
         match self {
             Self::Kprobe
             | Self::Syscall { .. }
+            | Self::SyscallFunction { .. }
+            | Self::SyscallReturn { .. }
             | Self::Syscalls
             | Self::KprobeReturn
             | Self::Function(_)
@@ -134,9 +147,9 @@ impl PointKind {
         match self {
             Self::Kprobe | Self::Syscall { .. } => "kprobe",
             Self::KprobeReturn => "kretprobe",
-            Self::Function(_) => "fentry",
+            Self::Function(_) | Self::SyscallFunction { .. } => "fentry",
             Self::Modify(_) => "fmod_ret",
-            Self::FunctionReturn(_) => "fexit",
+            Self::FunctionReturn(_) | Self::SyscallReturn { .. } => "fexit",
             Self::Lsm(_) | Self::Security(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint | Self::Syscalls => "tracepoint",
@@ -149,8 +162,10 @@ impl PointKind {
     pub(super) const fn returned(self) -> Option<Self> {
         match self {
             Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
+            Self::SyscallFunction { compat } => Some(Self::SyscallReturn { compat }),
             Self::Function(parameters) | Self::Modify(parameters) => Some(Self::FunctionReturn(parameters)),
             Self::KprobeReturn
+            | Self::SyscallReturn { .. }
             | Self::FunctionReturn(_)
             | Self::Lsm(_)
             | Self::Security(_)
@@ -164,14 +179,17 @@ impl PointKind {
 
     /// Whether it is the return of a function.
     pub(super) const fn sees_return(self) -> bool {
-        matches!(self, Self::KprobeReturn | Self::FunctionReturn(_))
+        matches!(
+            self,
+            Self::KprobeReturn | Self::SyscallReturn { .. } | Self::FunctionReturn(_)
+        )
     }
 
     /// Whether addresses among the arguments are of user space.
     pub(super) const fn is_of_user(self) -> bool {
         matches!(
             self,
-            Self::Syscall { .. } | Self::Syscalls | Self::Uprobe(_) | Self::Usdt(_)
+            Self::Syscall { .. } | Self::SyscallFunction { .. } | Self::Syscalls | Self::Uprobe(_) | Self::Usdt(_)
         )
     }
 }
@@ -195,7 +213,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             let mut points = vec![];
             for syscall in syscalls {
                 match syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol)) {
-                    Some(symbol) => points.push(key(syscall_kind(syscall), "", &symbol)),
+                    Some(symbol) => points.push(key(syscall_kind(hook, kernel, syscall, &symbol), "", &symbol)),
                     None if hook.may_be_missing => {}
                     None => return Err(Reason::Kernel(format!("the kernel has no system call `{syscall}`"))),
                 }
@@ -264,18 +282,9 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
 /// kernel/bpf/trampoline.c): where that may be, it is for returns only. Programs of kprobes are not preempted. Those of
 /// security hooks are always run, if no security module before has denied: so they are for denials only.
 fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
-    let actions = |selector: &'a model::Selector| selector.actions.iter().chain(&selector.return_actions);
-    let overrides = hook
-        .selectors
-        .iter()
-        .flat_map(actions)
-        .any(|action| matches!(action, model::Action::Override(_)));
-    let registers = hook
-        .data
-        .iter()
-        .any(|arg| matches!(arg.source, model::Source::Register(_)));
+    let overrides = overrides(hook);
     move |name: &str| match kernel.parameters(name) {
-        Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
+        Some(count @ 0..=6) if can_be_trampoline(hook, kernel, name) && (!overrides || name.starts_with(SECURITY)) => {
             let parameters = Parameters::of(kernel, name, count as u8);
             if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
                 PointKind::Security(parameters)
@@ -298,8 +307,51 @@ fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
         && probe::lsm_enabled("bpf") == Some(true)
 }
 
-fn syscall_kind(syscall: &Syscall) -> PointKind {
-    PointKind::Syscall {
-        compat: syscall.abi.is_32_bit(),
+/// Whether `hook` skips what it is at.
+fn overrides(hook: &model::Hook) -> bool {
+    let selectors = hook.selectors.iter();
+    let mut actions = selectors.flat_map(|selector| selector.actions.iter().chain(&selector.return_actions));
+    actions.any(|action| matches!(action, model::Action::Override(_)))
+}
+
+/// Whether what `hook` looks at can be read at a trampoline of function `name`: no registers by name, and no parameter of a
+/// type that the verifier does not know.
+///
+/// Not one that can be skipped either (`bpf_override_return`): its trampoline would run the function all the same, or
+/// spoil the value that is returned instead (seen on 6.12).
+fn can_be_trampoline(hook: &model::Hook, kernel: &Running<'_>, name: &str) -> bool {
+    let readable = |arg: &model::Arg| match arg.source {
+        model::Source::Register(_) => false,
+        model::Source::CurrentTask => true,
+        model::Source::Parameter => {
+            let size = arg.size_index.and_then(|size| size.checked_sub(1));
+            [Some(arg.index), size]
+                .into_iter()
+                .flatten()
+                .all(|index| kernel.is_readable(name, index))
+        }
+    };
+    hook.args.iter().chain(&hook.data).all(readable) && !probe::can_be_skipped(name)
+}
+
+/// The kind of hook point for a system call whose function is `name`.
+///
+/// Where returns are seen by breakpoints, the kernel keeps so many calls in mind as it has processors, or ten
+/// (`register_kretprobe`, kernel/kprobes.c): as long as others wait in the same call, a return passes unseen. Trampolines
+/// have no such limit; but of a call that never returns they would be held for ever.
+fn syscall_kind(hook: &model::Hook, kernel: &Running<'_>, syscall: &Syscall, name: &str) -> PointKind {
+    let compat = syscall.abi.is_32_bit();
+    let returns = !matches!(syscall.name, "exit" | "exit_group");
+    let better = hook.needs_return() || !probe::preemptible();
+    // The only parameter are the registers.
+    let trampoline = kernel.parameters(name) == Some(1) && kernel.is_readable(name, 0) && !probe::can_be_skipped(name);
+    let registers = hook
+        .data
+        .iter()
+        .any(|arg| matches!(arg.source, model::Source::Register(_)));
+    if returns && better && trampoline && !overrides(hook) && !registers {
+        PointKind::SyscallFunction { compat }
+    } else {
+        PointKind::Syscall { compat }
     }
 }

@@ -165,7 +165,9 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         bytes
     };
     let system_call = match context {
-        Context::SyscallRegisters { compat: true } => [40, 88, 96, 104, 112, 32],
+        Context::SyscallRegisters { compat: true } | Context::SyscallFunction { compat: true } => {
+            [40, 88, 96, 104, 112, 32]
+        }
         _ => [112, 104, 96, 56, 72, 64],
     };
     let mut machine = Machine {
@@ -183,6 +185,11 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         machine.context[..80].fill(0xa5);
         machine.context[88..152].fill(0xa5);
         machine.context[112..120].copy_from_slice(&USER_REGS.to_le_bytes());
+    }
+    if let Context::SyscallFunction { .. } = context {
+        machine.context.fill(0xa5);
+        machine.context[..8].copy_from_slice(&USER_REGS.to_le_bytes());
+        machine.context[8..16].copy_from_slice(&world.result.to_le_bytes());
     }
     if context == Context::Record {
         machine.context.fill(0xa5);
