@@ -119,7 +119,8 @@ pub(super) fn arg(filter: &ArgFilter, position: usize, read: Read) -> Result<Vec
         Test::Family { values } => {
             let values = values.iter().map(|&value| value.into());
             let test = set(values, false);
-            if read != Read::Structure(structure::SOCKADDR_UN) {
+            // Also that of a process.
+            if !matches!(read, Read::Structure(kind) if kind & !structure::USER == structure::SOCKADDR_UN) {
                 return one(field(subject, offset_of!(Flow, family), test));
             }
             one(Filter::Field {
