@@ -210,7 +210,8 @@ fn conclude(kernels: &[Kernel], results: Vec<Vec<Result<Report>>>) -> Result<()>
         for outcome in &whole.outcomes {
             let detail = excerpt(&outcome.detail);
             match outcome.verdict {
-                Verdict::Passed => {}
+                Verdict::Passed if detail.is_empty() => {}
+                Verdict::Passed => println!("{}: {} passed {detail}", kernel.name, outcome.name),
                 Verdict::Failed => println!("\n{}: {} failed: {detail}", kernel.name, outcome.name),
                 Verdict::Skipped => println!("{}: {} skipped: {detail}", kernel.name, outcome.name),
             }

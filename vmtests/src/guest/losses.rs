@@ -40,14 +40,34 @@ pub fn in_log(log: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether the kernel did not run programs, and that is all that the log complains of. While a program at a trampoline is
+/// preempted, the kernel runs it for nobody else on the same CPU; the agent counts those.
+pub fn preempted(log: &str) -> bool {
+    let lost = in_log(log);
+    let other = |loss: &String| !loss.contains("program not run") || REASONS.iter().any(|reason| loss.contains(reason));
+    !lost.is_empty() && !lost.iter().any(other)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::in_log;
+    use super::{in_log, preempted};
 
     fn check(message: &str) -> Vec<String> {
         in_log(&format!(
             "{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n"
         ))
+    }
+
+    #[test]
+    fn programs_that_were_not_run() {
+        let log = |message: &str| format!("{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n");
+        let missed = "6 received, 0.1% events loss: 7 generated, 1 lost, 7 emitted; kprobe 2, 1 program not run";
+        assert!(preempted(&log(missed)));
+        assert!(!preempted(&log(&format!("{missed}; exec 1, 1 ring full"))));
+        assert!(!preempted(&log(
+            "6 received, 0.0% events loss: 6 generated, 0 lost, 7 emitted"
+        )));
+        assert!(!preempted(""));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn case(
     expectations: &Expectations,
     plan: &Plan,
     reporter: &mut Reporter,
-) -> Result<Vec<String>> {
+) -> Result<Ran> {
     let folder = PathBuf::from(FOLDER);
     fs::create_dir_all(folder.join("export"))?;
     mount("tmpfs", &folder, "tmpfs", MountFlags::empty(), c"mode=755").context("mount the case's folder")?;
@@ -80,7 +80,19 @@ pub fn case(
         running.failures.push(format!("left behind:\n{leaks}"));
     }
     clean_up()?;
-    Ok(running.failures)
+    Ok(Ran {
+        preempted: losses::preempted(&running.log),
+        failures: running.failures,
+    })
+}
+
+/// How a case went.
+#[derive(Debug)]
+pub struct Ran {
+    /// Why it failed, if it did.
+    pub failures: Vec<String>,
+    /// Whether events were lost, and only because the kernel did not run programs: see [`losses::preempted`].
+    pub preempted: bool,
 }
 
 /// Unmounts whatever the case mounted, and removes what the agent leaves on purpose.

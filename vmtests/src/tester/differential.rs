@@ -1,4 +1,4 @@
-//! `differential EXPORT SEED [GROUP…]`: what the kernel does with policies and calls, compared with what the reference evaluator
+//! `differential EXPORT SEED [GROUP…] [-GROUP…]`: what the kernel does with policies and calls, compared with what the reference evaluator
 //! says of them.
 //!
 //! Policies are generated (`generate`) for hooks that calls of this process reach (`group`), and added to the running
@@ -45,15 +45,19 @@ pub fn differential(arguments: &[CString]) -> Result<()> {
 
     let mut rounds = vec![];
     let named: Vec<_> = arguments.iter().skip(2).map(|name| name.to_string_lossy()).collect();
+    let left_out = |group: &Group| named.iter().any(|name| name.strip_prefix('-') == Some(group.name));
+    let chosen = |group: &Group| named.iter().any(|name| name == group.name);
+    let all = named.iter().all(|name| name.starts_with('-'));
     for (index, group) in GROUPS.iter().enumerate() {
-        if named.is_empty() || named.iter().any(|name| name == group.name) {
+        if chosen(group) || all && !left_out(group) {
             rounds.push(Round::new(index, group, &world, &mut random)?);
         }
     }
     let missing = missing(rounds.iter().flat_map(|round| &round.policies));
     ensure!(!named.is_empty() || missing.is_empty(), "nothing compares {missing:?}");
-    let texts = rounds.iter().flat_map(|round| &round.policies).map(Policy::text);
-    agent::add(&texts.collect::<Vec<_>>())?;
+    let policies = rounds.iter().flat_map(|round| &round.policies);
+    let texts: BTreeMap<_, _> = policies.map(|policy| (policy.name.clone(), policy.text())).collect();
+    agent::add(&texts.values().cloned().collect::<Vec<_>>())?;
     let (mut pairs, mut matches) = (0, 0);
     let mut expected = BTreeMap::new();
     for round in rounds {
@@ -74,7 +78,8 @@ pub fn differential(arguments: &[CString]) -> Result<()> {
     for (selector, count) in &expected {
         let found = counted.get(selector).copied().unwrap_or_default();
         if found != *count {
-            bail!("seed {seed}: {selector:?} matched {count} times and counted {found}");
+            let text = texts.get(&selector.0).map_or("", String::as_str);
+            bail!("seed {seed}: {selector:?} matched {count} times and counted {found}: {text}");
         }
     }
     say::line(&json!({
@@ -147,8 +152,11 @@ impl Round {
             let reported = observe(prepared, events)?;
             for ((policy, model), verdict) in self.policies.iter().zip(&models).zip(verdicts) {
                 outcome.pairs += 1;
-                if let Some(selector) = verdict.selectors {
-                    *expected.entry(model.selector(selector)).or_insert(0) += 1;
+                let counted = verdict
+                    .selectors
+                    .and_then(|selector| expected.get_mut(&model.selector(selector)));
+                if let Some(count) = counted {
+                    *count += 1;
                 }
                 let times = reported.get(&policy.name).copied().unwrap_or_default();
                 outcome.matches += times;

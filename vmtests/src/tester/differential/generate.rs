@@ -406,6 +406,8 @@ fn of_process(pool: &Pool, random: &mut Random) -> (&'static str, serde_json::Va
         0 => {
             let mut pids = vec![process.pid, pool.own, 1, 4_000_000];
             pids.extend(process.ancestors.iter().map(|ancestor| ancestor.pid));
+            // A process that is yet to come.
+            pids.retain(|&pid| pid != u32::MAX);
             let values: Vec<u32> = (0..random.from(1, 3)).map(|_| *random.pick(&pids)).collect();
             let follow = random.chance(50);
             let namespaced = random.chance(15);

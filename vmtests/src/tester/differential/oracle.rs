@@ -14,7 +14,7 @@ use policy::{
 use super::{
     agent::Selector,
     calls::{Prepared, Raw},
-    group::Role,
+    group::{Role, Whose},
     policies::Policy,
 };
 
@@ -46,9 +46,10 @@ impl<'a> Model<'a> {
         Ok(Self { policy, hook })
     }
 
-    /// Selectors that are counted: at the entry of a function whose return is observed nothing is.
+    /// Selectors whose counts are compared: at the entry of a function whose return is observed nothing is counted, and the
+    /// command line that tells the counts is a child, too.
     pub(super) fn selectors(&self) -> Vec<Selector> {
-        if self.hook.needs_return() {
+        if self.hook.needs_return() || self.policy.hook.whose == Whose::Childs {
             return vec![];
         }
         (0..self.hook.selectors.len())

@@ -34,7 +34,7 @@ pub(in super::super) fn generate(random: &mut Random) -> Input {
     }
 }
 
-/// `lseek` on a descriptor that is none.
+/// `readahead`, which nothing else here calls, on a descriptor that is none.
 pub(in super::super) fn prepare(input: &Input, world: &World) -> Result<Prepared> {
     let mut descriptor = input.words[0];
     if (descriptor as u32) < 65_536 {
@@ -42,7 +42,7 @@ pub(in super::super) fn prepare(input: &Input, world: &World) -> Result<Prepared
     }
     let offset = input.words[1];
     Ok(world.call(vec![Raw::Word(descriptor), Raw::Word(offset)], move || {
-        system_call("lseek", [descriptor, offset, 0, 0, 0, 0]);
+        system_call("readahead", [descriptor, offset, 0, 0, 0, 0]);
     }))
 }
 
