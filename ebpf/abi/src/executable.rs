@@ -1,4 +1,5 @@
 //! Executables by the path that they had when they were executed.
+#![allow(clippy::inline_always, reason = "kernel programs have no function to call for it")]
 
 /// Bytes of a path that is remembered, at most: one less than a power of two. A longer one is read anew whenever it is asked
 /// for.
@@ -7,7 +8,7 @@ pub const PATH_MAX: usize = 511;
 /// Words that hold a path and at least one zero behind it.
 pub const PATH_WORDS: usize = (PATH_MAX + 1) / 8;
 
-/// Name of a path in `tg_binaries`: its SipHash-1-3 under a key that nobody else knows, so that nobody can make up two
+/// Name of a path in `tg_binaries`: its `SipHash-1-3` under a key that nobody else knows, so that nobody can make up two
 /// paths of one name. Never 0.
 ///
 /// The words are those of the message, little endian; what is behind its `len` bytes is not looked at. With `len` above
@@ -34,7 +35,7 @@ pub fn id(key: [u64; 2], words: &[u64; PATH_WORDS], len: u32) -> u64 {
     }
 }
 
-/// State of the hash function (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012).
+/// State of `SipHash` (Aumasson and Bernstein, "a fast short-input PRF", 2012).
 struct Sip([u64; 4]);
 
 impl Sip {

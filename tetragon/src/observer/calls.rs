@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn functions_by_number() {
         let mut functions = Functions::default();
-        let names = [0, X32, 511, X32 | 520, 9_999].map(|number| functions.of(number));
+        let names = [0, X32, 511, X32 + 520, 9_999].map(|number| functions.of(number));
         assert_eq!(
             names,
             [

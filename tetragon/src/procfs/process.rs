@@ -191,7 +191,7 @@ fn trimmed(mut cmdline: Vec<u8>) -> Vec<u8> {
 }
 
 /// The path of the executable of the process in `folder`, which `/proc` shows as `path`: without what marks one that was
-/// removed since, unless it is really called so, or never had a place among the files (memfd_create(2)).
+/// removed since, unless it is really called so, or never had a place among the files (`memfd_create(2)`).
 fn as_executed(folder: &Path, mut path: Vec<u8>) -> Vec<u8> {
     const REMOVED: &[u8] = b" (deleted)";
     if !path.ends_with(REMOVED) || path.starts_with(b"/memfd:") {
