@@ -437,7 +437,7 @@ pub(super) static GROUPS: &[Group] = &[
         calls: 40,
         generate: calls::sockets::generate_packets,
         prepare: calls::sockets::send,
-        hooks: &[hook("kprobes", function!("ip_output"), &[arg(2, 0, &[T::Skb])])],
+        hooks: &[hook("kprobes", function!("ip_send_skb"), &[arg(1, 0, &[T::Skb])])],
     },
     Group {
         name: "packets6",
@@ -445,6 +445,6 @@ pub(super) static GROUPS: &[Group] = &[
         calls: 30,
         generate: calls::sockets::generate_packets6,
         prepare: calls::sockets::send,
-        hooks: &[hook("kprobes", function!("ip6_output"), &[arg(2, 0, &[T::Skb])])],
+        hooks: &[hook("kprobes", function!("ip6_send_skb"), &[arg(0, 0, &[T::Skb])])],
     },
 ];

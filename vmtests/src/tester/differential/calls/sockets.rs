@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    num::NonZeroU32,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
 };
 
@@ -10,9 +9,7 @@ use anyhow::{Context as _, Result};
 use policy::eval::{Address, Socket, Value};
 use rustix::{
     event::{PollFd, PollFlags, poll},
-    net::{
-        AddressFamily, Protocol, SocketType, accept, bind as bind_to, connect as connect_to, listen, socket, sockopt,
-    },
+    net::{AddressFamily, SocketType, accept, bind as bind_to, connect as connect_to, listen, socket, sockopt},
 };
 
 use super::{Input, Prepared, Raw, World, system_call};
@@ -20,8 +17,6 @@ use crate::tester::{calls::address, differential::random::Random};
 
 const UDP: u16 = 17;
 const TCP: u16 = 6;
-/// A protocol for experiments (RFC 3692), which has no ports.
-const PORTLESS: u16 = 253;
 
 /// What a socket has been through, by the first word of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,16 +171,16 @@ fn made(input: &Input) -> Result<(OwnedFd, Vec<OwnedFd>, Raw)> {
         family: family(local).as_raw(),
         protocol,
         state,
-        source: Some(end(ends.0, true)),
-        destination: Some(end(ends.1, true)),
+        source: Some(end(ends.0)),
+        destination: Some(end(ends.1)),
     });
     Ok((socket, others, Raw::Value(value)))
 }
 
-fn end(address: SocketAddr, ports: bool) -> Address {
+fn end(address: SocketAddr) -> Address {
     Address {
         address: address.ip(),
-        port: ports.then(|| address.port()),
+        port: Some(address.port()),
     }
 }
 
@@ -255,7 +250,7 @@ pub(in super::super) fn connect(input: &Input, world: &World) -> Result<Prepared
         let socket = new(to, SocketType::DGRAM)?;
         let value = Socket {
             family: family(to).as_raw(),
-            source: Some(end(to, true)),
+            source: Some(end(to)),
             ..Socket::default()
         };
         (socket, address(&to.to_string())?, value)
@@ -300,7 +295,6 @@ pub(in super::super) fn bind(input: &Input, world: &World) -> Result<Prepared> {
 /// A packet of IPv4.
 pub(in super::super) fn generate_packets(random: &mut Random) -> Input {
     Input {
-        words: vec![u64::from(random.chance(25))],
         addresses: vec![own(random, false), own(random, false)],
         ..Input::default()
     }
@@ -311,36 +305,22 @@ pub(in super::super) fn generate_packets6(random: &mut Random) -> Input {
     let mut one = || (Ipv6Addr::LOCALHOST, random.from(1_024, 65_535) as u16).into();
     Input {
         addresses: vec![one(), one()],
-        words: vec![u64::from(random.chance(25))],
         ..Input::default()
     }
 }
 
-/// `sendto` to somebody who takes it: nothing is sent back.
+/// `sendto` to somebody who takes it: nothing is sent back. Of UDP: what is sent of others passes the function within another
+/// one, or with what TCP sends.
 pub(in super::super) fn send(input: &Input, world: &World) -> Result<Prepared> {
-    let (mut from, mut to) = (input.addresses[0], input.addresses[1]);
-    let portless = input.words[0] != 0;
-    let make = |address: SocketAddr| {
-        if !portless {
-            return bound(address, SocketType::DGRAM);
-        }
-        let protocol = NonZeroU32::new(PORTLESS.into()).map(Protocol::from_raw);
-        let raw = socket(family(address), SocketType::RAW, protocol).context("a raw socket")?;
-        bind_to(&raw, &address).with_context(|| format!("bind to {address}"))?;
-        Ok(raw)
-    };
-    if portless {
-        from.set_port(0);
-        to.set_port(0);
-    }
-    let (receiver, sender) = (make(to)?, make(from)?);
+    let (from, to) = (input.addresses[0], input.addresses[1]);
+    let (receiver, sender) = (bound(to, SocketType::DGRAM)?, bound(from, SocketType::DGRAM)?);
     let bytes = address(&to.to_string())?;
     let value = Value::Socket(Socket {
         family: family(from).as_raw(),
-        protocol: if portless { PORTLESS } else { UDP },
+        protocol: UDP,
         state: 0,
-        source: Some(end(from, !portless)),
-        destination: Some(end(to, !portless)),
+        source: Some(end(from)),
+        destination: Some(end(to)),
     });
     Ok(world.call(vec![Raw::Value(value)], move || {
         let message = b"message";
