@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Vec<Budget>, toml::de::Error> {
 }
 
 /// Every row that `vm-init` can measure, in the order in which to run them.
-pub const ROWS: [&str; 13] = [
+pub const ROWS: [&str; 14] = [
     "raw-tracepoint-empty",
     "startup",
     "memory-idle",
@@ -39,6 +39,7 @@ pub const ROWS: [&str; 13] = [
     "exec-exit-agent",
     "memory-after-20000",
     "hook-miss-kprobe",
+    "hook-miss-syscall",
     "hook-miss-fentry",
     "hook-miss-lsm",
     "hook-miss-tracepoint",

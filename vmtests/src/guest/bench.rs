@@ -66,6 +66,7 @@ fn row(name: &str) -> Result<Vec<Measurement>> {
         "exec-exit-agent" => measure::exec_exit_agent(),
         "memory-after-20000" => measure::memory_after(20_000),
         "hook-miss-kprobe" => hooks::miss(Kind::Kprobe),
+        "hook-miss-syscall" => hooks::miss(Kind::Syscall),
         "hook-miss-fentry" => hooks::miss(Kind::Function),
         "hook-miss-lsm" => hooks::miss(Kind::Lsm),
         "hook-miss-tracepoint" => hooks::miss(Kind::Tracepoint),
