@@ -2,34 +2,53 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ebpf_loader::Program;
+use ebpf_loader::{Link, Program};
 
-/// The programs at hook points, and what those missed that are gone. By the type of their records.
+/// What keeps count of misses: a program, or an attachment.
+pub(super) trait Misser: fmt::Debug + Send + Sync {
+    /// How often so far.
+    fn missed(&self) -> u64;
+}
+
+impl Misser for Program {
+    fn missed(&self) -> u64 {
+        self.missed()
+    }
+}
+
+impl Misser for Link {
+    fn missed(&self) -> u64 {
+        self.missed()
+    }
+}
+
+/// The programs at hook points and their attachments, and what those missed that are gone. By the type of their records.
 #[derive(Debug, Default)]
 pub(crate) struct Misses(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    there: Vec<(u8, Arc<Program>)>,
+    there: Vec<(u8, Arc<dyn Misser>)>,
     gone: BTreeMap<u8, u64>,
 }
 
 impl Misses {
-    /// Counts `program` from now on.
-    pub(super) fn watch(&self, op: u8, program: &Arc<Program>) {
-        self.change(|state| state.there.push((op, Arc::clone(program))));
+    /// Counts what `misser` misses from now on.
+    pub(super) fn watch(&self, op: u8, misser: Arc<dyn Misser>) {
+        self.change(|state| state.there.push((op, misser)));
     }
 
-    /// Lets go of `program`, which is about to be detached.
-    pub(super) fn leave(&self, op: u8, program: &Arc<Program>) {
+    /// Lets go of `misser`, which is about to be detached.
+    pub(super) fn leave(&self, op: u8, misser: &Arc<dyn Misser>) {
         self.change(|state| {
-            let at = state.there.iter().position(|(_, known)| Arc::ptr_eq(known, program));
+            let at = state.there.iter().position(|(_, known)| Arc::ptr_eq(known, misser));
             if let Some(at) = at {
                 state.there.swap_remove(at);
-                *state.gone.entry(op).or_default() += program.missed();
+                *state.gone.entry(op).or_default() += misser.missed();
             }
         });
     }
@@ -38,7 +57,7 @@ impl Misses {
     pub(crate) fn of(&self, op: u8) -> u64 {
         self.change(|state| {
             let there = state.there.iter().filter(|(of, _)| *of == op);
-            let there: u64 = there.map(|(_, program)| program.missed()).sum();
+            let there: u64 = there.map(|(_, misser)| misser.missed()).sum();
             there + state.gone.get(&op).copied().unwrap_or(0)
         })
     }

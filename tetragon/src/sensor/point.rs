@@ -12,6 +12,7 @@ use crate::regular::{self, Identity};
 
 use super::{
     Error, Table,
+    misses::Misser,
     points::{PointKey, PointKind, SECURITY},
     running::Running,
 };
@@ -23,7 +24,7 @@ pub(super) struct Attached {
     kind: ProgramKind,
     means: Means,
     /// What runs now.
-    program: Watched,
+    program: Watched<Program>,
     /// What it does, where that must be known to replace it.
     hooks: Vec<Hook>,
 }
@@ -34,41 +35,42 @@ enum Means {
     /// Behind a dispatcher.
     Dispatcher {
         /// Detaches when dropped, before what is behind it goes.
-        _link: Link,
+        _link: Watched<Link>,
         dispatcher: Dispatcher,
         /// What is attached.
-        _stub: Watched,
+        _stub: Watched<Program>,
     },
     /// By attaching the next one beside: programs that override.
     Succession {
-        _link: Link,
+        _link: Watched<Link>,
         succession: Succession,
         generation: u32,
     },
 }
 
-/// A program whose misses are counted, also when it is gone.
+/// A program or attachment whose misses are counted, also when it is gone.
 #[derive(Debug)]
-struct Watched {
-    program: Arc<Program>,
+struct Watched<T: Misser + 'static> {
+    what: Arc<T>,
     op: u8,
     table: Arc<Table>,
 }
 
-impl Watched {
-    fn new(program: Arc<Program>, op: u8, table: &Arc<Table>) -> Self {
-        table.misses().watch(op, &program);
+impl<T: Misser + 'static> Watched<T> {
+    fn new(what: Arc<T>, op: u8, table: &Arc<Table>) -> Self {
+        table.misses().watch(op, Arc::clone(&what) as Arc<dyn Misser>);
         Self {
-            program,
+            what,
             op,
             table: Arc::clone(table),
         }
     }
 }
 
-impl Drop for Watched {
+impl<T: Misser + 'static> Drop for Watched<T> {
     fn drop(&mut self) {
-        self.table.misses().leave(self.op, &self.program);
+        let what = Arc::clone(&self.what) as Arc<dyn Misser>;
+        self.table.misses().leave(self.op, &what);
     }
 }
 
@@ -82,18 +84,18 @@ impl Attached {
         table: &Arc<Table>,
     ) -> Result<Self, Error> {
         let op = key.kind.op();
-        let watched = |program| Watched::new(program, op, table);
+        let watched = |program| Watched::<Program>::new(program, op, table);
         let first = overrides(key, &hooks).then_some(1);
         let point = wanted(key, hooks, first);
         let (means, program) = if let Some(first) = first {
-            succeed(key, kind, &point, loaded, Succession::new(&key.name)?, first)?
+            succeed(key, kind, &point, loaded, Succession::new(&key.name)?, first, table)?
         } else {
             let program = load(key, kind, &point, loaded, None)?;
             let dispatcher = Dispatcher::new(&key.name, kind)?;
             // Before it is attached: the first hit finds a program.
             dispatcher.set(&program)?;
             let means = Means::Dispatcher {
-                _link: link(key, dispatcher.program())?,
+                _link: link(key, dispatcher.program(), table)?,
                 _stub: watched(Arc::clone(dispatcher.program())),
                 dispatcher,
             };
@@ -126,7 +128,7 @@ impl Attached {
                 self.hooks = before.hooks;
                 dispatcher.set(&giving_way?)?;
                 let point = wanted(key, hooks, Some(1));
-                let (means, program) = succeed(key, *kind, &point, loaded, succession, 1)?;
+                let (means, program) = succeed(key, *kind, &point, loaded, succession, 1, &self.program.table)?;
                 self.means = means;
                 (point, program)
             }
@@ -138,7 +140,7 @@ impl Attached {
                 let next = *generation + 1;
                 let point = wanted(key, hooks, Some(next));
                 let program = load(key, *kind, &point, loaded, Some(succession))?;
-                let before = std::mem::replace(link, self::link(key, &program)?);
+                let before = std::mem::replace(link, self::link(key, &program, &self.program.table)?);
                 *generation = next;
                 drop(before);
                 (point, program)
@@ -151,7 +153,7 @@ impl Attached {
 
     /// Bytes of the program, translated and as machine code.
     pub(super) fn memory(&self) -> u64 {
-        let program = &self.program.program;
+        let program = &self.program.what;
         u64::from(program.xlated_len()) + u64::from(program.jited_len())
     }
 }
@@ -187,10 +189,11 @@ fn succeed(
     loaded: &Loaded,
     succession: Succession,
     generation: u32,
+    table: &Arc<Table>,
 ) -> Result<(Means, Program), Error> {
     let program = load(key, kind, point, loaded, Some(&succession))?;
     let means = Means::Succession {
-        _link: link(key, &program)?,
+        _link: link(key, &program, table)?,
         succession,
         generation,
     };
@@ -198,8 +201,8 @@ fn succeed(
 }
 
 /// Attaches `program`.
-fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
-    Ok(match key.kind {
+fn link(key: &PointKey, program: &Program, table: &Arc<Table>) -> Result<Watched<Link>, Error> {
+    let link = match key.kind {
         PointKind::Kprobe | PointKind::Syscall { .. } => program.attach_kprobe(&key.name, 0, false)?,
         PointKind::KprobeReturn => program.attach_kprobe(&key.name, 0, true)?,
         PointKind::Function(_)
@@ -227,7 +230,8 @@ fn link(key: &PointKey, program: &Program) -> Result<Link, Error> {
             };
             program.attach_uprobe(file.as_fd(), &key.group, place.offset, place.counter)?
         }
-    })
+    };
+    Ok(Watched::new(Arc::new(link), key.kind.op(), table))
 }
 
 fn load(

@@ -187,7 +187,19 @@ pub(crate) fn prog_info(program: BorrowedFd<'_>) -> Result<ProgInfo, SysError> {
     })
 }
 
-/// `struct bpf_prog_info` or `struct bpf_map_info`, zeroes where the kernel's is shorter.
+/// What a breakpoint has not told of, by what the kernel says about the link to it (`struct bpf_link_info`); 0 before 6.7,
+/// which does not say.
+pub(crate) fn link_missed(link: BorrowedFd<'_>) -> Result<u64, SysError> {
+    /// `BPF_LINK_TYPE_PERF_EVENT`, and of its events `BPF_PERF_EVENT_KPROBE` and `BPF_PERF_EVENT_KRETPROBE`.
+    const PERF_EVENT: u32 = 7;
+    const BREAKPOINTS: [u32; 2] = [3, 4];
+    let info = object_info(link)?;
+    let word = |offset: usize| u64::from_ne_bytes(std::array::from_fn(|at| info[offset + at]));
+    let of_breakpoint = word(0) as u32 == PERF_EVENT && BREAKPOINTS.contains(&(word(16) as u32));
+    Ok(if of_breakpoint { word(48) } else { 0 })
+}
+
+/// `struct bpf_prog_info`, `struct bpf_map_info` or `struct bpf_link_info`, zeroes where the kernel's is shorter.
 pub(super) fn object_info(object: BorrowedFd<'_>) -> Result<[u8; 232], SysError> {
     let mut info = [0; 232];
     let mut attr = attr::ObjectInfo {

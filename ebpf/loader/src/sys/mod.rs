@@ -23,7 +23,7 @@ use std::{
 };
 
 pub(crate) use bpf::{
-    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, prog_info, prog_load,
+    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, link_missed, prog_info, prog_load,
     raw_tracepoint_open, test_run,
 };
 pub use doomed::Ending;
