@@ -152,6 +152,8 @@ impl Pipeline {
     fn stack(&mut self, head: &HookEvent, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
         match value.head.kind {
             stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes, self.hooks.changes()),
+            // What is running is none of the owner's code.
+            stack::USER if head.flags & hook_flag::OWNED != 0 => {}
             stack::USER => {
                 let known = Found::Stack(self.names.unnamed(value.bytes));
                 stacks.user = self.ask(head.process, Question::Stack(value.bytes.to_vec()), known);

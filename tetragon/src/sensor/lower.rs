@@ -4,14 +4,15 @@ use std::fmt;
 
 use ebpf_abi::{
     event::{CALL, op},
-    hook::scope,
+    hook::{scope, structure},
 };
 use ebpf_codegen::{
-    Action, Arg, Filter, Hook, Length, Limit, NumberTest, Post, Read, Selector, Source, Stage, Subject,
+    Action, Arg, Filter, Hook, Length, Limit, NumberTest, Ownership, Post, Read, Selector, Socket, Source, Stage,
+    Subject,
 };
 use policy::{
     arg_type::ArgType,
-    model::{self, Policy, ProcessFilter, Target},
+    model::{self, Policy, ProcessFilter, Target, Track},
 };
 
 use ebpf_loader::probe;
@@ -115,6 +116,7 @@ fn lower(
 ) -> Result<Wanted, Reason> {
     let read = |arg, role| argument(hook, arg, &point, role, kernel);
     let (mut args, mut late, mut infos, mut positions) = (vec![], vec![], vec![], vec![]);
+    let mut sockets = Sockets::default();
     for (arg, data) in hook
         .args
         .iter()
@@ -133,6 +135,7 @@ fn lower(
             data,
             at_return: arg.return_copy,
         });
+        sockets.add(positions.len(), arg.return_copy, &lowered);
         if arg.return_copy {
             positions.push(None);
             late.push(lowered);
@@ -146,7 +149,7 @@ fn lower(
     let mut selectors = hook
         .selectors
         .iter()
-        .map(|selector| lower_selector(selector, hook, &args, &positions, &point, process))
+        .map(|selector| lower_selector(selector, hook, (&args, &positions, &sockets), &point, process))
         .collect::<Result<Vec<_>, Reason>>()?;
     let (provider, name) = match &hook.target {
         Target::Usdt { provider, name, .. } => (provider.clone(), name),
@@ -174,6 +177,7 @@ fn lower(
         number: 0,
         args,
         selectors,
+        sockets: sockets.at_entry(),
         ..Hook::default()
     };
     let mut parts = vec![];
@@ -184,13 +188,7 @@ fn lower(
         let Some(kind) = point.kind.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };
-        // Programs at the return that a trampoline calls still see the parameters.
-        let saved = match kind {
-            PointKind::KprobeReturn => save(&mut late)?,
-            _ => vec![],
-        };
-        entry.stage = Stage::Entry { saved };
-        let mut args = vec![];
+        let (mut args, mut touched) = (vec![], vec![]);
         if let Some((lowered, arg_type)) = returned {
             info.returns = Some(ArgInfo {
                 arg_type,
@@ -200,8 +198,19 @@ fn lower(
                 data: false,
                 at_return: true,
             });
+            touched.extend(socket(&lowered));
             args.push(lowered);
         }
+        let ownership = match returns.and_then(|returns| returns.track) {
+            Some(_) if touched.is_empty() => {
+                return Err(Reason::Kernel(
+                    "returnArgAction is on a result that is no socket".into(),
+                ));
+            }
+            Some(Track::Start) => vec![Ownership::Track(0)],
+            Some(Track::Stop) => vec![Ownership::Untrack(0)],
+            None => vec![],
+        };
         args.extend(late);
         let mut selectors = vec![];
         for selector in &hook.selectors {
@@ -212,18 +221,30 @@ fn lower(
                 };
                 filters.extend(filter::arg(condition, condition.position, arg.read)?);
             }
+            let mut place = |position| {
+                touched.push(sockets.of(position)?.clone());
+                Some(touched.len() - 1)
+            };
             let actions = selector
                 .return_actions
                 .iter()
-                .map(|action| lower_action(action, &point))
+                .map(|action| lower_action(action, &point, &mut place))
                 .collect::<Result<Vec<_>, Reason>>()?;
             selectors.push(Selector { filters, actions });
         }
+        // Programs at the return that a trampoline calls still see the parameters.
+        let saved = match kind {
+            PointKind::KprobeReturn => save(&mut args, &mut touched)?,
+            _ => vec![],
+        };
+        entry.stage = Stage::Entry { saved };
         let key = PointKey { kind, ..point.clone() };
         let hook = Hook {
             number: 0,
             args,
             selectors,
+            sockets: touched,
+            ownership,
             stage: Stage::Return,
             ..Hook::default()
         };
@@ -239,6 +260,58 @@ fn lower(
             .iter()
             .map(|selector| selector.label.clone().unwrap_or_default())
             .collect(),
+    })
+}
+
+/// The sockets among the arguments of a policy.
+#[derive(Debug, Default)]
+struct Sockets(Vec<SocketArg>);
+
+#[derive(Debug)]
+struct SocketArg {
+    /// Position in the policy, data behind the arguments.
+    position: usize,
+    /// Whether it is there only when the function returns.
+    late: bool,
+    socket: Socket,
+}
+
+impl Sockets {
+    fn add(&mut self, position: usize, late: bool, arg: &Arg) {
+        let socket = socket(arg);
+        self.0.extend(socket.map(|socket| SocketArg { position, late, socket }));
+    }
+
+    fn early(&self) -> impl Iterator<Item = &SocketArg> {
+        self.0.iter().filter(|arg| !arg.late)
+    }
+
+    /// Those that are there when the hook is reached.
+    fn at_entry(&self) -> Vec<Socket> {
+        self.early().map(|arg| arg.socket.clone()).collect()
+    }
+
+    /// Which of these the one at `position` is.
+    fn index(&self, position: usize) -> Option<usize> {
+        self.early().position(|arg| arg.position == position)
+    }
+
+    /// The one at `position`.
+    fn of(&self, position: usize) -> Option<&Socket> {
+        let arg = self.0.iter().find(|arg| arg.position == position);
+        arg.map(|arg| &arg.socket)
+    }
+}
+
+/// The socket that `arg` is, if it is one.
+fn socket(arg: &Arg) -> Option<Socket> {
+    let Read::Structure(structure @ (structure::SOCK | structure::SOCKET)) = arg.read else {
+        return None;
+    };
+    Some(Socket {
+        source: arg.source,
+        way: arg.way.clone(),
+        structure,
     })
 }
 
@@ -275,20 +348,24 @@ pub(super) const fn syscall_argument(index: u32) -> Source {
     }
 }
 
-/// Makes arguments that are read at the return of a function begin at what its entry kept. Returns what that is.
-fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
+/// Makes arguments and sockets that are read at the return of a function begin at what its entry kept. Returns what that
+/// is.
+fn save(args: &mut [Arg], sockets: &mut [Socket]) -> Result<Vec<Source>, Reason> {
     let mut saved = vec![];
+    let mut keep = |source: &mut Source| {
+        if let Source::Parameter(_) = source {
+            let known = saved.iter().position(|known| known == source);
+            let index = known.unwrap_or_else(|| {
+                saved.push(*source);
+                saved.len() - 1
+            });
+            *source = Source::Saved(index as u8);
+        }
+    };
+    for socket in sockets {
+        keep(&mut socket.source);
+    }
     for arg in args {
-        let mut keep = |source: &mut Source| {
-            if let Source::Parameter(_) = source {
-                let known = saved.iter().position(|known| known == source);
-                let index = known.unwrap_or_else(|| {
-                    saved.push(*source);
-                    saved.len() - 1
-                });
-                *source = Source::Saved(index as u8);
-            }
-        };
         keep(&mut arg.source);
         if let Read::Bytes {
             len: Length::Word { source, .. },
@@ -300,7 +377,7 @@ fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
         }
     }
     if saved.len() > ebpf_abi::hook::SAVED {
-        return Err(Reason::NotYet("returnCopy of so many arguments".into()));
+        return Err(Reason::NotYet("so many arguments at the return of a function".into()));
     }
     Ok(saved)
 }
@@ -308,8 +385,7 @@ fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
 fn lower_selector(
     selector: &model::Selector,
     hook: &model::Hook,
-    args: &[Arg],
-    positions: &[Option<usize>],
+    (args, positions, sockets): (&[Arg], &[Option<usize>], &Sockets),
     point: &PointKey,
     process: &mut LowerProcess<'_>,
 ) -> Result<Selector, Reason> {
@@ -343,12 +419,17 @@ fn lower_selector(
     let actions = selector
         .actions
         .iter()
-        .map(|action| lower_action(action, point))
+        .map(|action| lower_action(action, point, &mut |position| sockets.index(position)))
         .collect::<Result<Vec<_>, Reason>>()?;
     Ok(Selector { filters, actions })
 }
 
-fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reason> {
+/// `socket` gives the socket at a position in the policy a place among those of the hook.
+fn lower_action(
+    action: &model::Action,
+    point: &PointKey,
+    socket: &mut dyn FnMut(usize) -> Option<usize>,
+) -> Result<Action, Reason> {
     Ok(match action {
         model::Action::Post(post) if (post.kernel_stack || post.user_stack) && point.kind.op() != op::KPROBE => {
             return Err(Reason::Kernel(
@@ -392,6 +473,18 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
             | PointKind::Syscall { .. } => Action::Override(*value),
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
+        model::Action::Track(track, position) => {
+            let Some(socket) = socket(*position) else {
+                return Err(Reason::Kernel(format!(
+                    "{}: argument {position} is no socket, or one with returnCopy, which is not there yet",
+                    action.kind()
+                )));
+            };
+            Action::Ownership(match track {
+                Track::Start => Ownership::Track(socket),
+                Track::Stop => Ownership::Untrack(socket),
+            })
+        }
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
 }
