@@ -1,6 +1,6 @@
 //! From a policy to hooks at hook points.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ebpf_abi::{
     event::{CALL, op},
@@ -17,7 +17,7 @@ use policy::{
 
 use ebpf_loader::probe;
 
-use crate::procfs::Procfs;
+use crate::{errand::Request, procfs::Procfs};
 
 use super::{
     Error,
@@ -27,7 +27,7 @@ use super::{
     loader,
     points::{self, PointKey, PointKind},
     running::Running,
-    table::{ArgInfo, HookInfo},
+    table::{ArgInfo, Errand, HookInfo},
 };
 
 /// One hook of a policy at one place: its program, or, where the return is observed, both of them.
@@ -170,6 +170,7 @@ fn lower(
         },
         args: infos,
         returns: None,
+        errands: errands(hook)?,
         message: hook.message.clone().unwrap_or_default(),
         tags: hook.tags.clone(),
     };
@@ -261,6 +262,35 @@ fn lower(
             .map(|selector| selector.label.clone().unwrap_or_default())
             .collect(),
     })
+}
+
+/// What the selectors of `hook` send the agent for.
+fn errands(hook: &model::Hook) -> Result<Vec<Errand>, Reason> {
+    let mut errands = vec![];
+    for (position, selector) in hook.selectors.iter().enumerate() {
+        for (at_return, actions) in [(false, &selector.actions), (true, &selector.return_actions)] {
+            for action in actions {
+                let request = match action {
+                    model::Action::GetUrl(url) if url.starts_with("https:") => {
+                        return Err(Reason::NotYet("action GetUrl with https".into()));
+                    }
+                    model::Action::GetUrl(url) => Request::get(url),
+                    model::Action::DnsLookup(name) => Request::look_up(name),
+                    _ => continue,
+                };
+                let failed = |reason| Reason::Kernel(format!("{}: {reason}", action.kind()));
+                if actions.contains(&model::Action::NoPost) {
+                    return Err(failed("what is not reported, by NoPost, asks for nothing".into()));
+                }
+                errands.push(Errand {
+                    at_return,
+                    selector: position as u16,
+                    request: Arc::new(request.map_err(failed)?),
+                });
+            }
+        }
+    }
+    Ok(errands)
 }
 
 /// The sockets among the arguments of a policy.
@@ -424,6 +454,10 @@ fn lower_selector(
     Ok(Selector { filters, actions })
 }
 
+/// Tetragon's numbers of the actions that the agent takes.
+const GET_URL: u16 = 6;
+const DNS_LOOKUP: u16 = 7;
+
 /// `socket` gives the socket at a position in the policy a place among those of the hook.
 fn lower_action(
     action: &model::Action,
@@ -485,6 +519,8 @@ fn lower_action(
                 Track::Stop => Ownership::Untrack(socket),
             })
         }
+        model::Action::GetUrl(_) => Action::Ask(GET_URL),
+        model::Action::DnsLookup(_) => Action::Ask(DNS_LOOKUP),
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
 }
