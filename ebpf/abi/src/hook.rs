@@ -61,7 +61,7 @@ pub struct HookScratch {
     pub beyond: [u8; SLOT_LEN],
 }
 
-/// Whom a socket belongs to. Value of `socktrack_map`, keyed by the address of the `struct sock` (`u64`).
+/// Whom a socket belongs to. Value of the [map](owners), keyed by the address of the `struct sock` (`u64`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Owner {
@@ -73,8 +73,14 @@ pub struct Owner {
     pub known: u32,
 }
 
-/// Sockets whose owner is known at a time. More push out those that were not asked for the longest.
-pub const TRACKED: u32 = 32_000;
+/// The map that says whom sockets belong to.
+pub mod owners {
+    /// Its name.
+    pub const MAP: &str = "socktrack_map";
+    /// Sockets in it at a time, from the first policy on that tracks any. More push out those that were not asked for the
+    /// longest. Until then there is room for one, which takes three megabytes less.
+    pub const COUNT: u32 = 32_000;
+}
 
 /// Shift from "was tried" to "was read" in [`HookScratch::state`].
 pub const READ: u32 = 16;

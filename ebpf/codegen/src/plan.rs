@@ -72,6 +72,12 @@ impl Hook {
         let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
         !self.monitor && actions.any(|action| matches!(action, Action::Override(_)))
     }
+
+    /// Whether it changes whom sockets belong to.
+    pub fn tracks(&self) -> bool {
+        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
+        !self.ownership.is_empty() || actions.any(|action| matches!(action, Action::Ownership(_)))
+    }
 }
 
 /// What of a call a hook sees.

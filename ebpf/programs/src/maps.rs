@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    hook::{HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, TRACKED, counters},
+    hook::{HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, counters},
     map::{COPIES, ExecPrivileges, Executable, ProcessEntry, STATS_ENTRIES},
 };
 
@@ -162,9 +162,9 @@ pub static EXECUTABLES: HashMap<u64, Executable> = HashMap::with_max_entries(2_0
 #[map(name = "tg_binaries_heap")]
 pub static EXECUTABLE: PerCpuArray<Executable> = PerCpuArray::with_max_entries(COPIES, 0);
 
-/// Whom sockets belong to, by the address of the `struct sock`.
+/// Whom sockets belong to, by the address of the `struct sock`. A larger one takes its place when a policy tracks any.
 #[map(name = "socktrack_map")]
-pub static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(TRACKED, 0);
+pub static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(1, 0);
 
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]
