@@ -21,28 +21,29 @@ const INSIDE: [(IpAddr, u8); 27] = [
     v4([224, 0, 0, 0], 4),
     v4([240, 0, 0, 0], 4),
     // Unspecified, loopback, and IPv4 addresses as they were written once.
-    v6([0, 0, 0, 0, 0, 0], 96),
+    v6(0, 96),
     // IPv4 addresses behind a translator of this network.
-    v6([0x64, 0xff9b, 1, 0, 0, 0], 48),
-    v6([0x100, 0, 0, 0, 0, 0], 64),
+    v6(0x0064_ff9b_0001_0000, 48),
+    v6(0x0100_0000_0000_0000, 64),
     // Tunnels: Teredo and others, 6to4.
-    v6([0x2001, 0, 0, 0, 0, 0], 23),
-    v6([0x2001, 0xdb8, 0, 0, 0, 0], 32),
-    v6([0x2002, 0, 0, 0, 0, 0], 16),
-    v6([0x3fff, 0, 0, 0, 0, 0], 20),
-    v6([0x5f00, 0, 0, 0, 0, 0], 16),
-    v6([0xfc00, 0, 0, 0, 0, 0], 7),
-    v6([0xfe80, 0, 0, 0, 0, 0], 10),
-    v6([0xfec0, 0, 0, 0, 0, 0], 10),
-    v6([0xff00, 0, 0, 0, 0, 0], 8),
+    v6(0x2001_0000_0000_0000, 23),
+    v6(0x2001_0db8_0000_0000, 32),
+    v6(0x2002_0000_0000_0000, 16),
+    v6(0x3fff_0000_0000_0000, 20),
+    v6(0x5f00_0000_0000_0000, 16),
+    v6(0xfc00_0000_0000_0000, 7),
+    v6(0xfe80_0000_0000_0000, 10),
+    v6(0xfec0_0000_0000_0000, 10),
+    v6(0xff00_0000_0000_0000, 8),
 ];
 
 const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> (IpAddr, u8) {
     (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits)
 }
 
-const fn v6([a, b, c, d, e, f]: [u16; 6], bits: u8) -> (IpAddr, u8) {
-    (IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, 0, 0)), bits)
+/// A network by the upper half of its address.
+const fn v6(upper: u64, bits: u8) -> (IpAddr, u8) {
+    (IpAddr::V6(Ipv6Addr::from_bits((upper as u128) << 64)), bits)
 }
 
 /// Whether `address` is one that the world outside knows.
@@ -59,7 +60,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     })
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, or by way of a translator (64:ff9b::/96).
+/// The IPv4 address that an IPv6 address stands for: mapped, or by way of a translator (`64:ff9b::/96`).
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(long) = address else { return address };
     match long.segments() {

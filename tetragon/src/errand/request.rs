@@ -43,33 +43,13 @@ impl Request {
         } else {
             format!("/{path}")
         };
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(literal) => {
-                let (host, behind) = literal.split_once(']').ok_or("a bracket is not closed")?;
-                let address: Result<Ipv6Addr, _> = host.parse();
-                address.map_err(|_| format!("{host} is no IPv6 address"))?;
-                match behind.strip_prefix(':') {
-                    Some(port) => (host, Some(port)),
-                    None if behind.is_empty() => (host, None),
-                    None => return Err(format!("{authority} is no host")),
-                }
-            }
-            None => {
-                let (host, port) = match authority.split_once(':') {
-                    Some((host, port)) => (host, Some(port)),
-                    None => (authority, None),
-                };
-                if !is_name(host) {
-                    return Err(format!("{host:?} is no host"));
-                }
-                (host, port)
-            }
-        };
+        let (host, port) = split(authority)?;
         let port = match port {
             None => 80,
-            Some(port) => match port.parse() {
-                Ok(port) if port != 0 && port_is_digits(authority) => port,
-                _ => return Err(format!("{port:?} is no port")),
+            Some(text) => match text.parse() {
+                // Numbers may begin with a plus elsewhere.
+                Ok(port) if port != 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => port,
+                _ => return Err(format!("{text:?} is no port")),
             },
         };
         Ok(Self::Get(Url {
@@ -93,10 +73,26 @@ impl Request {
     }
 }
 
-/// Whether nothing but digits is behind the last colon: numbers may begin with a plus elsewhere.
-fn port_is_digits(authority: &str) -> bool {
-    let port = authority.rsplit(':').next().unwrap_or_default();
-    port.bytes().all(|byte| byte.is_ascii_digit())
+/// Host and port of `authority`; of an IPv6 address without its brackets.
+fn split(authority: &str) -> Result<(&str, Option<&str>), String> {
+    let Some(literal) = authority.strip_prefix('[') else {
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        };
+        if !is_name(host) {
+            return Err(format!("{host:?} is no host"));
+        }
+        return Ok((host, port));
+    };
+    let (host, behind) = literal.split_once(']').ok_or("a bracket is not closed")?;
+    if host.parse::<Ipv6Addr>().is_err() {
+        return Err(format!("{host} is no IPv6 address"));
+    }
+    match behind.strip_prefix(':') {
+        None if !behind.is_empty() => Err(format!("{authority} is no host")),
+        port => Ok((host, port)),
+    }
 }
 
 /// Whether `text` is a name of hosts (RFC 1123), in which underscores are let pass.

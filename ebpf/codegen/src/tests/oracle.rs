@@ -163,8 +163,8 @@ fn socket(hook: &Hook, index: usize, world: &World) -> Option<(u64, u64)> {
 /// Whose event it is; 0 for that of the current process.
 fn owner_of(hook: &Hook, world: &World, owners: &Owners) -> u32 {
     let sockets = (0..hook.sockets.len()).filter_map(|index| socket(hook, index, world));
-    let known = sockets.map(|(structure, address)| owners.of(structure, address));
-    known.filter(|owner| *owner != 0).last().unwrap_or(0)
+    let mut known = sockets.map(|(structure, address)| owners.of(structure, address));
+    known.rfind(|owner| *owner != 0).unwrap_or(0)
 }
 
 fn own(change: Ownership, hook: &Hook, world: &World, owner: u32, owners: &mut Owners, done: &mut Vec<Done>) {
@@ -206,8 +206,8 @@ fn report(
         _ if hook.sockets.is_empty() => 0,
         _ => 0x800,
     };
-    let owned = (flags == 0x800 && owner != 0).then_some(Done::Owned(owner));
-    done.extend(owned.clone());
+    let whose = (flags == 0x800 && owner != 0).then_some(Done::Owned(owner));
+    done.extend(whose.clone());
     done.push(Done::Begin(
         flags | u64::from(point.op),
         u64::from(hook.number),
@@ -239,7 +239,7 @@ fn report(
             return;
         }
         if hook.args.iter().any(|arg| arg.beside) {
-            done.extend(owned);
+            done.extend(whose);
             done.extend(begin);
             done.extend(arguments(true));
         }
