@@ -6,6 +6,7 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod container;
+pub mod errand;
 pub mod event;
 mod executables;
 pub mod export;

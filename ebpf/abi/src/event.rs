@@ -240,7 +240,8 @@ pub const INLINE_ENVS: u32 = 1_023;
 pub struct HookEvent {
     /// Common to all records.
     pub header: Header,
-    /// Identity of the process; its start time in ticks when the kernel programs have no entry for it.
+    /// Identity of the process; its start time in ticks when the kernel programs have no entry for it. With
+    /// [`OWNED`](hook_flag::OWNED), that of the owner of a socket.
     pub process: ProcessKey,
     /// Thread.
     pub tid: u32,
@@ -267,6 +268,9 @@ pub mod hook_flag {
     pub const RETURN: u16 = 2;
     /// The function returned, and what it returned is of no interest. Comes with [`RETURN`].
     pub const DISCARD: u16 = 4;
+    /// Process and thread are those that a socket belongs to, not those that reached the hook. Policy code gives it where
+    /// that may be so, and the record has it where it is.
+    pub const OWNED: u16 = 8;
 }
 
 /// [`HookArg::flags`] of bytes that came before in [`DataEvent`] records; how many is the value.

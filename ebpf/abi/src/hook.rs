@@ -8,6 +8,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::map::ProcessKey;
+
 /// Longest string or path that is compared and reported, in bytes.
 pub const SLOT_LEN: usize = 4_096;
 
@@ -44,6 +46,8 @@ pub struct HookScratch {
     pub quiet: u32,
     /// What was kept from its entry.
     pub saved: [u64; SAVED],
+    /// Whose event it is, if it is that of the owner of a socket.
+    pub owner: Owner,
     /// What is searched for.
     pub needle: [u8; NEEDLE_LEN],
     /// For each slot a bit that says that reading into it was tried, and [`READ`] bits above it one that says that it
@@ -55,6 +59,27 @@ pub struct HookScratch {
     pub slots: [Slot; SLOTS],
     /// What is written here is lost: it is room behind the last slot for pieces that begin within it.
     pub beyond: [u8; SLOT_LEN],
+}
+
+/// Whom a socket belongs to. Value of the [map](owners), keyed by the address of the `struct sock` (`u64`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Owner {
+    /// Identity of the process.
+    pub process: ProcessKey,
+    /// Thread.
+    pub tid: u32,
+    /// Not 0 unless nobody is known, which it is not in the map.
+    pub known: u32,
+}
+
+/// The map that says whom sockets belong to.
+pub mod owners {
+    /// Its name.
+    pub const MAP: &str = "socktrack_map";
+    /// Sockets in it at a time, from the first policy on that tracks any. More push out those that were not asked for the
+    /// longest. Until then there is room for one, which takes three megabytes less.
+    pub const COUNT: u32 = 32_000;
 }
 
 /// Shift from "was tried" to "was read" in [`HookScratch::state`].
@@ -94,7 +119,7 @@ pub mod path_flag {
 
 /// Where things are in a [`HookScratch`], for policy code.
 pub mod offset {
-    use super::{HookScratch, Slot};
+    use super::{HookScratch, Owner, Slot};
     use core::mem::offset_of;
 
     /// Whether a run has it.
@@ -110,6 +135,9 @@ pub mod offset {
 
     /// What is known of the slots.
     pub const STATE: i16 = offset_of!(HookScratch, state) as i16;
+
+    /// Whether the owner of a socket is known.
+    pub const OWNER_KNOWN: i16 = (offset_of!(HookScratch, owner) + offset_of!(Owner, known)) as i16;
 
     /// A word for policy code.
     pub const CELL: i16 = offset_of!(HookScratch, cell) as i16;
@@ -207,8 +235,20 @@ pub mod runtime {
     pub const COUNT: &str = "hook_count";
 
     /// `(scratch, op, hook, word) -> 1`: begins a record of hook number `hook`; `op` is `flags << 8 | type`, with
-    /// [`hook_flag`](crate::event::hook_flag), `word` is `selector << 16 | action`. 0 when there is no memory for it.
+    /// [`hook_flag`](crate::event::hook_flag), `word` is `selector << 16 | action`. With
+    /// [`OWNED`](crate::event::hook_flag::OWNED) it is of the [owner](super::HookScratch::owner), if one is known. 0 when there is
+    /// no memory for it.
     pub const BEGIN: &str = "hook_begin";
+
+    /// `(scratch, kind, address) -> known`: makes the event one of the owner of a socket, if that is known; `kind` is
+    /// [`SOCK`](super::structure::SOCK) or [`SOCKET`](super::structure::SOCKET).
+    pub const OWNER: &str = "hook_owner";
+
+    /// `(scratch, kind, address) -> 0`: the socket belongs to whom the event is of from now on.
+    pub const TRACK: &str = "hook_track";
+
+    /// `(kind, address) -> 0`: whom the socket belongs to is forgotten.
+    pub const UNTRACK: &str = "hook_untrack";
 
     /// `(scratch, type, value) -> 1`: adds a number.
     pub const NUMBER: &str = "hook_number";
@@ -219,7 +259,7 @@ pub mod runtime {
     /// `(scratch, type, status) -> 1`: adds an argument that could not be read.
     pub const ERROR: &str = "hook_error";
 
-    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record and the words that were saved until the return
+    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record, the owner and the words that were saved until the return
     /// of the function, which `key` tells from other calls. The record then says that it waits for the return. With
     /// `quiet`, the record is not sent, nor will that of the return be.
     pub const KEEP: &str = "hook_keep";

@@ -5,7 +5,7 @@ use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
     field, number,
-    plan::{Action, Context, Filter, Hook, Point, Post, Selector, Stage},
+    plan::{Action, Context, Filter, Hook, Ownership, Point, Post, Selector, Stage},
     read::{Reader, forget},
     report, search, text,
 };
@@ -26,6 +26,8 @@ mod action_number {
     pub(super) const OVERRIDE: u16 = 4;
     pub(super) const NO_POST: u16 = 8;
     pub(super) const SIGNAL: u16 = 9;
+    pub(super) const TRACK_SOCK: u16 = 10;
+    pub(super) const UNTRACK_SOCK: u16 = 11;
 }
 
 /// `bpf_map_lookup_elem`.
@@ -138,9 +140,13 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
         report::resume(asm, hook, end);
         // What was read for another hook was kept at another entry.
         forget(asm);
+        for change in &hook.ownership {
+            report::change(asm, reader, hook, *change);
+        }
     }
     if hook.selectors.is_empty() {
         count(asm, hook, 0);
+        report::own(asm, reader, hook);
         report::record(asm, reader, op, hook, (0, action_number::POST), Post::default());
     }
     for (index, selector) in hook.selectors.iter().enumerate() {
@@ -252,6 +258,7 @@ fn compile_actions(
     } else {
         hook
     };
+    report::own(asm, reader, hook);
     let (mut silent, mut how) = (false, Post::default());
     let mut last = action_number::POST;
     for action in &selector.actions {
@@ -269,6 +276,14 @@ fn compile_actions(
                 asm.set(Reg::R1, bits);
                 asm.call(runtime::MARK);
                 action_number::NO_POST
+            }
+            Action::Ask(number) => number,
+            Action::Ownership(change) => {
+                report::change(asm, reader, hook, change);
+                match change {
+                    Ownership::Track(_) => action_number::TRACK_SOCK,
+                    Ownership::Untrack(_) => action_number::UNTRACK_SOCK,
+                }
             }
             Action::Override(_) if hook.monitor => action_number::OVERRIDE,
             Action::Override(result) if verdict => {

@@ -28,7 +28,7 @@ mod tests;
 pub use compile::{claim, compile};
 pub use ebpf_asm::{Code, Error};
 pub use plan::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Selector, Source,
-    Stage, Subject, TextTest,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
+    Selector, Socket, Source, Stage, Subject, TextTest,
 };
 pub use text::POSTFIX_MAX;

@@ -59,6 +59,10 @@ pub struct Hook {
     pub args: Vec<Arg>,
     /// The first that matches decides. None: everything matches, and is reported.
     pub selectors: Vec<Selector>,
+    /// Sockets that it is about. But for the return of a function, the event is of the owner of the last one that has one.
+    pub sockets: Vec<Socket>,
+    /// At the return of a function: what is done with sockets whatever the selectors say.
+    pub ownership: Vec<Ownership>,
     /// What of a call it sees.
     pub stage: Stage,
     /// Which of the [`counters`](ebpf_abi::hook::counters) tells how often the first selector matched; those of the others
@@ -73,6 +77,12 @@ impl Hook {
     pub fn overrides(&self) -> bool {
         let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
         !self.monitor && actions.any(|action| matches!(action, Action::Override(_)))
+    }
+
+    /// Whether it changes whom sockets belong to.
+    pub fn tracks(&self) -> bool {
+        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
+        !self.ownership.is_empty() || actions.any(|action| matches!(action, Action::Ownership(_)))
     }
 }
 
@@ -106,6 +116,26 @@ pub struct Arg {
     pub kind: u16,
     /// Of bytes and iterators over them: whether those that are too many for a record travel beside it.
     pub beside: bool,
+}
+
+/// The way to a socket, as in [`Arg`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Where it begins.
+    pub source: Source,
+    /// Through the kernel's memory.
+    pub way: Vec<i32>,
+    /// [`SOCK`](ebpf_abi::hook::structure::SOCK) or [`SOCKET`](ebpf_abi::hook::structure::SOCKET).
+    pub structure: u32,
+}
+
+/// A change of whom a socket belongs to: one of [`Hook::sockets`], by its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It belongs to whom the event is of.
+    Track(usize),
+    /// Nobody knows any more.
+    Untrack(usize),
 }
 
 /// Where a value comes from.
@@ -384,6 +414,10 @@ pub enum Action {
     Mark(u64),
     /// Send a signal to the current process.
     Signal(u8),
+    /// Report, with this number as that of the action: whoever reads the record does the rest.
+    Ask(u16),
+    /// Change whom a socket belongs to.
+    Ownership(Ownership),
     /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which
     /// must not be 0; elsewhere `bpf_override_return`, which the function must allow.
     Override(i32),

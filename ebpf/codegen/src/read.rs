@@ -3,7 +3,7 @@
 use ebpf_abi::hook::{READ, SLOTS, fact, offset, pieces, runtime};
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
-use crate::plan::{Arg, Context, Length, Operand, Place, Read, Source, Subject};
+use crate::plan::{Arg, Context, Length, Operand, Place, Read, Socket, Source, Subject};
 
 /// `struct pt_regs` of x86-64 (arch/x86/include/asm/ptrace.h): offset of each parameter of a function, and of a system
 /// call, which has R10 where a function has RCX; offset of the result.
@@ -221,23 +221,28 @@ impl Reader {
         match arg.read {
             Read::Bytes { len, user } => {
                 self.spill(asm, arg.read, fail);
-                self.walk(asm, arg, fail);
+                self.walk(asm, arg.source, &arg.way, fail);
                 self.length(asm, len, Reg::R4, fail);
                 Some((runtime::DATA, user))
             }
             Read::Pieces(pieces::ITERATOR, _) => {
-                self.walk(asm, arg, fail);
+                self.walk(asm, arg.source, &arg.way, fail);
                 Some((runtime::DATA_PIECES, false))
             }
             _ => None,
         }
     }
 
-    /// `R3` = the address at the end of the way of `arg`, or its word when it has none. Where a pointer cannot be read,
-    /// goes to `fail` with the number of that pointer, from 1, in `R8`.
-    fn walk(&self, asm: &mut Assembler, arg: &Arg, fail: Label) {
-        self.word(asm, arg.source, Reg::R3, fail);
-        let Some((&last, pointers)) = arg.way.split_last() else {
+    /// `R3` = the address of `socket`. Goes to `fail` where the way ends early.
+    pub(crate) fn socket(&self, asm: &mut Assembler, socket: &Socket, fail: Label) {
+        self.walk(asm, socket.source, &socket.way, fail);
+    }
+
+    /// `R3` = the address at the end of `way`, which begins at `source`, or the word there when it has no parts. Where a
+    /// pointer cannot be read, goes to `fail` with the number of that pointer, from 1, in `R8`.
+    fn walk(&self, asm: &mut Assembler, source: Source, way: &[i32], fail: Label) {
+        self.word(asm, source, Reg::R3, fail);
+        let Some((&last, pointers)) = way.split_last() else {
             return;
         };
         for (index, &offset) in pointers.iter().enumerate() {
@@ -254,7 +259,7 @@ impl Reader {
         if arg.way.is_empty() {
             self.word(asm, arg.source, Reg::R2, fail);
         } else {
-            self.walk(asm, arg, fail);
+            self.walk(asm, arg.source, &arg.way, fail);
             asm.set(Reg::R8, arg.way.len() as u64);
             read_cell(asm, PROBE_READ_KERNEL, 0, bytes, fail);
             asm.load(Width::U64, Reg::R2, Reg::R10, CELL);
@@ -364,14 +369,7 @@ impl Reader {
     fn read(&self, asm: &mut Assembler, thing: &Thing, slot: usize, fail: Label) {
         if let Thing::Arg(source, way, read) = thing {
             self.spill(asm, *read, fail);
-            let arg = Arg {
-                source: *source,
-                way: way.clone(),
-                read: *read,
-                kind: 0,
-                beside: false,
-            };
-            self.walk(asm, &arg, fail);
+            self.walk(asm, *source, way, fail);
         }
         let name = match *thing {
             Thing::Binary => runtime::BINARY,

@@ -7,7 +7,7 @@ use ebpf_abi::{
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
 use crate::{
-    plan::{Hook, Limit, Post, Stage, Subject},
+    plan::{Hook, Limit, Ownership, Post, Stage, Subject},
     read::{Reader, scratch_number, vacate},
 };
 
@@ -27,10 +27,10 @@ pub(crate) fn record(
 ) {
     reader.claim(asm);
     let word = (selector as u64 & 0xffff) << 16 | u64::from(action);
-    let flags = if hook.stage == Stage::Return {
-        hook_flag::RETURN
-    } else {
-        0
+    let flags = match hook.stage {
+        Stage::Return => hook_flag::RETURN,
+        _ if hook.sockets.is_empty() => 0,
+        _ => hook_flag::OWNED,
     };
     let (limited, done) = (asm.label(), asm.label());
     begin(asm, op, flags, hook, word);
@@ -134,6 +134,48 @@ fn add_stack(asm: &mut Assembler, kind: u16, flags: u64) {
     asm.set(Reg::R3, SLOT as u64);
     asm.call(runtime::SLOT);
     asm.bind(none);
+}
+
+/// Finds out whose event that of `hook` is. That of the return of a function is of whom that of its entry was, which came
+/// back with what was kept.
+pub(crate) fn own(asm: &mut Assembler, reader: &Reader, hook: &Hook) {
+    if hook.stage == Stage::Return || hook.stage == Stage::Whole && hook.sockets.is_empty() {
+        return;
+    }
+    reader.claim(asm);
+    asm.store_imm(Width::U32, Reg::R6, offset::OWNER_KNOWN, 0);
+    for socket in &hook.sockets {
+        let unreadable = asm.label();
+        reader.socket(asm, socket, unreadable);
+        scratch_number(asm, Reg::R1);
+        asm.set(Reg::R2, u64::from(socket.structure));
+        asm.call(runtime::OWNER);
+        asm.bind(unreadable);
+    }
+}
+
+/// Changes whom a socket belongs to. A scratch has been claimed.
+pub(crate) fn change(asm: &mut Assembler, reader: &Reader, hook: &Hook, change: Ownership) {
+    let (Ownership::Track(index) | Ownership::Untrack(index)) = change;
+    let Some(socket) = hook.sockets.get(index) else {
+        debug_assert!(false, "{change:?} of {} sockets", hook.sockets.len());
+        return;
+    };
+    let unreadable = asm.label();
+    reader.socket(asm, socket, unreadable);
+    match change {
+        Ownership::Track(_) => {
+            scratch_number(asm, Reg::R1);
+            asm.set(Reg::R2, u64::from(socket.structure));
+            asm.call(runtime::TRACK);
+        }
+        Ownership::Untrack(_) => {
+            asm.set(Reg::R1, u64::from(socket.structure));
+            asm.copy(Reg::R2, Reg::R3);
+            asm.call(runtime::UNTRACK);
+        }
+    }
+    asm.bind(unreadable);
 }
 
 /// Reports nothing of `hook`, whose selector matched. A call that is not reported is one whose return may be acted on.

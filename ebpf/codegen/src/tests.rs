@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Selector, Source,
-    Stage, Subject, TextTest, compile,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
+    Selector, Socket, Source, Stage, Subject, TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -65,7 +65,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         11: call claim_scratch
         12: r6 = r0
         13: if r6 == 0 goto 31
-        14: *(u64*)(r6 +184) = 0
+        14: *(u64*)(r6 +208) = 0
         15: r1 = *(u32*)(r6 +8)
         16: r2 = 13
         17: r3 = 7
@@ -398,6 +398,29 @@ fn arg() -> impl Strategy<Value = Arg> {
     })
 }
 
+/// Changes of one of two sockets.
+fn ownership() -> impl Strategy<Value = Ownership> {
+    (0_usize..2, any::<bool>()).prop_map(|(index, track)| {
+        if track {
+            Ownership::Track(index)
+        } else {
+            Ownership::Untrack(index)
+        }
+    })
+}
+
+/// None, or two.
+fn sockets() -> impl Strategy<Value = Vec<Socket>> {
+    let way = prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(-20_i32..40, 1..4)];
+    let source = prop_oneof![
+        4 => (0_u8..6).prop_map(Source::Parameter),
+        1 => Just(Source::Return),
+        1 => (0_u8..SAVED as u8).prop_map(Source::Saved)
+    ];
+    let socket = (source, way, 0_u32..2).prop_map(|(source, way, structure)| Socket { source, way, structure });
+    prop_oneof![Just(vec![]), prop::collection::vec(socket, 2)]
+}
+
 fn selector() -> impl Strategy<Value = Selector> {
     let action = prop_oneof![
         Just(Action::Post(Post::default())),
@@ -412,6 +435,8 @@ fn selector() -> impl Strategy<Value = Selector> {
         any::<u64>().prop_map(Action::Mark),
         (1_u8..32).prop_map(Action::Signal),
         (-4095_i32..0).prop_map(Action::Override),
+        (6_u16..8).prop_map(Action::Ask),
+        ownership().prop_map(Action::Ownership),
     ];
     (
         prop::collection::vec(filter(), 0..3),
@@ -429,15 +454,21 @@ fn any_point() -> impl Strategy<Value = Point> {
         prop::option::of(saved),
         prop::option::of(0_u32..40_000),
         any::<bool>(),
+        sockets(),
+        prop::collection::vec(ownership(), 0..2),
     );
-    let hook = hook.prop_map(|(number, args, selectors, saved, counters, monitor)| Hook {
-        number,
-        args,
-        selectors,
-        stage: saved.map_or(Stage::Whole, |saved| Stage::Entry { saved }),
-        counters,
-        monitor,
-    });
+    let hook = hook.prop_map(
+        |(number, args, selectors, saved, counters, monitor, sockets, ownership)| Hook {
+            number,
+            args,
+            selectors,
+            sockets,
+            ownership,
+            stage: saved.map_or(Stage::Whole, |saved| Stage::Entry { saved }),
+            counters,
+            monitor,
+        },
+    );
     let context = prop_oneof![
         Just(Context::Registers),
         any::<bool>().prop_map(|compat| Context::SyscallRegisters { compat }),
@@ -465,8 +496,17 @@ fn any_point() -> impl Strategy<Value = Point> {
             {
                 saved.clear();
             }
-            for arg in &mut hook.args {
-                let replaced = match arg.source {
+            if hook.sockets.is_empty() {
+                hook.ownership.clear();
+                for selector in &mut hook.selectors {
+                    selector
+                        .actions
+                        .retain(|action| !matches!(action, Action::Ownership(_)));
+                }
+            }
+            let sockets = hook.sockets.iter_mut().map(|socket| &mut socket.source);
+            for source in hook.args.iter_mut().map(|arg| &mut arg.source).chain(sockets) {
+                let replaced = match source {
                     Source::Register { .. } => matches!(
                         context,
                         Context::SyscallFunction { .. }
@@ -482,8 +522,10 @@ fn any_point() -> impl Strategy<Value = Point> {
                     Source::Task => false,
                 };
                 if replaced {
-                    arg.source = substitute;
+                    *source = substitute;
                 }
+            }
+            for arg in &mut hook.args {
                 let (Read::Bytes { len, .. } | Read::Pieces(_, len)) = &mut arg.read else {
                     continue;
                 };

@@ -29,6 +29,20 @@ impl Maps {
         self.0.remove(name).ok_or_else(|| Error::NoMap(name.to_owned()))
     }
 
+    /// The same maps, but for `name`: an empty one with room for `entries` takes its place.
+    pub fn resized(&self, name: &str, entries: u32) -> Result<Self, Error> {
+        let map = |map: &Map| {
+            if map.name == name {
+                map.resized(entries)
+            } else {
+                map.try_clone()
+            }
+        };
+        self.get(name)?;
+        let maps = self.0.iter().map(|(name, of)| Ok((name.clone(), map(of)?)));
+        maps.collect::<Result<_, Error>>().map(Self)
+    }
+
     /// All maps, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Map> {
         self.0.values()
@@ -66,6 +80,19 @@ impl Map {
             ..Default::default()
         };
         let name = name.to_owned();
+        match MapFd::create(spec, None) {
+            Ok(fd) => Ok(Self { name, fd }),
+            Err(source) => Err(Error::CreateMap { map: name, source }),
+        }
+    }
+
+    /// A map like this one, empty and with room for `entries`.
+    fn resized(&self, entries: u32) -> Result<Self, Error> {
+        let name = self.name.clone();
+        let spec = MapSpec {
+            max_entries: entries,
+            ..*self.fd.spec()
+        };
         match MapFd::create(spec, None) {
             Ok(fd) => Ok(Self { name, fd }),
             Err(source) => Err(Error::CreateMap { map: name, source }),
@@ -279,6 +306,17 @@ mod tests {
         assert!(map.set(&1_u32, &[0_u8; 16], Update::Any).is_err());
         assert!(map.remove(&1_u64).is_err());
         assert!(map.keys::<u64>().next().unwrap().is_err());
+    }
+
+    #[test]
+    fn one_of_the_maps_becomes_larger() {
+        let (map, _fake) = map(9, 8, |command, _| panic!("{command:?}"));
+        let maps = Maps([("m".to_owned(), map)].into());
+        let larger = maps.resized("m", 100).unwrap();
+        let map = larger.get("m").unwrap();
+        assert_eq!((map.max_entries(), map.map_type(), map.value_size()), (100, 9, 8));
+        assert_eq!(maps.get("m").unwrap().max_entries(), 8);
+        assert!(maps.resized("n", 100).is_err());
     }
 
     #[test]

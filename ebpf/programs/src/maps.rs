@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    hook::{HookScratch, SAVED, SCRATCHES, SLOT_LEN, counters},
+    hook::{HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, counters},
     map::{COPIES, ExecPrivileges, Executable, ProcessEntry, STATS_ENTRIES},
 };
 
@@ -126,6 +126,8 @@ pub struct Call {
     pub quiet: u32,
     /// Words that are read through when it returns.
     pub saved: [u64; SAVED],
+    /// Whose event it is, if it is that of the owner of a socket.
+    pub owner: Owner,
 }
 
 /// Calls that have not returned. One that never does, because its thread ends within, makes way for later ones.
@@ -159,6 +161,10 @@ pub static EXECUTABLES: HashMap<u64, Executable> = HashMap::with_max_entries(2_0
 /// The next one to go there.
 #[map(name = "tg_binaries_heap")]
 pub static EXECUTABLE: PerCpuArray<Executable> = PerCpuArray::with_max_entries(COPIES, 0);
+
+/// Whom sockets belong to, by the address of the `struct sock`. A larger one takes its place when a policy tracks any.
+#[map(name = "socktrack_map")]
+pub static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(1, 0);
 
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]

@@ -67,6 +67,9 @@ pub(super) struct General {
     /// File with a policy to load
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) tracing_policy: String,
+    /// Let GetUrl actions of policies ask at addresses of this machine and of private networks
+    #[arg(long, default_value = "false")]
+    pub(super) allow_action_private_addresses: bool,
 }
 
 /// What the agent says about itself.

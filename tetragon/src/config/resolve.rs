@@ -76,6 +76,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         cluster_name,
         tracing_policy_dir,
         tracing_policy,
+        allow_action_private_addresses,
     } = general;
     let node_name = node_name(environment);
     let bpf_lib = bpf_lib_folder(&bpf_lib, &sources, environment)?;
@@ -136,6 +137,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
             }
         },
         stack_addresses: expose_stack_addresses,
+        private_addresses: allow_action_private_addresses,
         redaction,
     };
     let flags::Server {

@@ -58,6 +58,8 @@ pub enum Error {
     Stop(io::Error),
     #[error("start the thread that looks into the files of processes: {0}")]
     Naming(io::Error),
+    #[error("start the thread that runs errands of policies: {0}")]
+    Errands(io::Error),
     #[error(transparent)]
     Ring(#[from] ebpf_loader::RingError),
     #[error("{0}")]

@@ -1,6 +1,6 @@
 //! Events of policies.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use ebpf_abi::{
     event::{CALL, HookArg, HookEvent, IN_DATA, data_kind, hook_flag, op, stack},
@@ -25,6 +25,8 @@ use crate::{event::hook, record, sensor::HookInfo, sink::Sink, text};
 struct Returned {
     value: Option<KprobeArgument>,
     action: KprobeAction,
+    /// Which selector matched then.
+    selector: Option<u16>,
 }
 
 impl Default for Returned {
@@ -32,6 +34,7 @@ impl Default for Returned {
         Self {
             value: None,
             action: KprobeAction::Post,
+            selector: None,
         }
     }
 }
@@ -124,6 +127,7 @@ impl Pipeline {
         let returned = Returned {
             value: read.pop(),
             action: hook::action(head.action),
+            selector: Some(head.selector),
         };
         self.emit_hook(call, returned, info, sink);
     }
@@ -152,6 +156,8 @@ impl Pipeline {
     fn stack(&mut self, head: &HookEvent, value: &record::Value<'_>, stacks: &mut Stacks) -> bool {
         match value.head.kind {
             stack::KERNEL => stacks.kernel = self.names.kernel(value.bytes, self.hooks.changes()),
+            // What is running is none of the owner's code.
+            stack::USER if head.flags & hook_flag::OWNED != 0 => {}
             stack::USER => {
                 let known = Found::Stack(self.names.unnamed(value.bytes));
                 stacks.user = self.ask(head.process, Question::Stack(value.bytes.to_vec()), known);
@@ -159,6 +165,17 @@ impl Pipeline {
             _ => return false,
         }
         true
+    }
+
+    /// Asks for what the selectors that matched at the entry and the return of a function want.
+    fn send_for(&mut self, pid: u32, info: &HookInfo, (entry, at_return): (u16, Option<u16>)) {
+        let Some(errands) = &mut self.errands else { return };
+        for errand in &info.errands {
+            let matched = if errand.at_return { at_return } else { Some(entry) };
+            if matched == Some(errand.selector) {
+                errands.ask(pid, &errand.request, Instant::now());
+            }
+        }
     }
 
     /// Emits the event of a hook. The process is whom the kernel programs took for it; in the ring it comes after the event
@@ -171,6 +188,7 @@ impl Pipeline {
             stacks,
             function,
         } = call;
+        self.send_for(head.process.pid, info, (head.selector, returned.selector));
         let action = hook::action(head.action).into();
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
         let event_type = match head.header.op {

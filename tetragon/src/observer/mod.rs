@@ -25,6 +25,7 @@ mod calls;
 mod cgroup;
 mod data;
 mod emit;
+mod errands;
 mod error;
 mod family;
 mod held;

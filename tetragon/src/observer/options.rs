@@ -49,6 +49,9 @@ pub struct Options {
     pub usernames: bool,
     /// Addresses in stack traces (`--expose-stack-addresses`).
     pub stack_addresses: bool,
+    /// Whether policies may have the agent ask at addresses that only this machine or its network reaches
+    /// (`--allow-action-private-addresses`).
+    pub private_addresses: bool,
     /// Hides secrets in arguments and environment variables (`--redaction-filters`).
     pub redaction: Option<Box<dyn Redact>>,
 }
@@ -80,6 +83,7 @@ impl Default for Options {
             environment: None,
             usernames: false,
             stack_addresses: false,
+            private_addresses: false,
             redaction: None,
         }
     }

@@ -14,6 +14,7 @@ use tetragon_api::v1::{
 use super::{
     calls::Calls,
     data::DataCache,
+    errands::Errands,
     family::Family,
     held::Held,
     naming::{Answer, Naming},
@@ -56,6 +57,8 @@ pub(super) struct Pipeline {
     pub(super) naming: Option<Arc<Naming>>,
     /// Events that wait for that.
     pub(super) held: Held,
+    /// Who runs errands of policies; nobody where there are only records.
+    pub(super) errands: Option<Errands>,
     /// Losses up to which the cache agrees with the kernel's map.
     pub(super) reconciled: u64,
     /// Paths of executables that could not be remembered when last looked.

@@ -18,6 +18,7 @@ use rustix::{
 
 use super::{
     Error, Options, Stats, StatsHandle, Stop,
+    errands::Errands,
     naming::Naming,
     pipeline::Pipeline,
     reconcile, seed,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     clock::Clock,
     executables,
+    procfs::Procfs,
     record::{RawReader, RawWriter},
     sensor,
     sink::Sink,
@@ -65,10 +67,13 @@ impl Observer {
     pub fn start(options: Options) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let raw = record_raw()?;
+        let private = options.private_addresses;
         let hooks = Arc::<sensor::Table>::default();
         let mut attached = start::attach(&options, &counters, &hooks)?;
         let collect_every = options.process_cache_gc_interval.max(Duration::from_millis(1));
+        let errands = Errands::start(private, own_pid(&attached.procfs)?, Arc::clone(&counters));
         let mut pipeline = start::pipeline(options, Some(&attached.procfs), counters, Clock::now());
+        pipeline.errands = Some(errands.map_err(Error::Errands)?);
         pipeline.hooks = sensor::Reader::new(Arc::clone(&hooks));
         let naming = Arc::new(naming(&attached)?);
         pipeline.naming = Some(Arc::clone(&naming));
@@ -238,6 +243,14 @@ fn wait_for<const COUNT: usize>(files: [BorrowedFd<'_>; COUNT], until: Instant) 
         Err(Errno::INTR) => Ok([false; COUNT]),
         Err(error) => Err(Error::Wait(error.into())),
     }
+}
+
+/// The agent's own id.
+fn own_pid(procfs: &Procfs) -> Result<u32, Error> {
+    procfs.own_pid().map_err(|error| Error::Procfs {
+        path: procfs.root().join("self"),
+        error,
+    })
 }
 
 /// Starts the thread that looks into the files of processes. What these run is in the kernel's map.

@@ -196,6 +196,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         loads: Loads::default(),
         names: stack::Names::new(Procfs::new(&root), stack_addresses),
         naming: None,
+        errands: None,
         held: Held::default(),
         reconciled: 0,
         forgotten: 0,

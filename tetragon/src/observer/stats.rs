@@ -38,7 +38,7 @@ impl Counter {
     }
 }
 
-/// Live counters, written by the thread that reads the ring.
+/// Live counters, written by the thread that reads the ring but for one.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) exec: Counter,
@@ -65,6 +65,9 @@ pub(super) struct Counters {
     pub(super) data_cache: Counter,
     pub(super) data_cache_evicted: Counter,
     pub(super) data_lost: Counter,
+    pub(super) errands_left_out: Counter,
+    /// Written by the thread that runs them.
+    pub(super) errands_failed: Counter,
 }
 
 impl Counters {
@@ -146,6 +149,8 @@ impl StatsHandle {
             calls: counters.calls.get(),
             calls_evicted: counters.calls_evicted.get(),
             unnamed: counters.unnamed.get(),
+            errands_left_out: counters.errands_left_out.get(),
+            errands_failed: counters.errands_failed.get(),
         }
     }
 
@@ -234,6 +239,10 @@ pub struct Stats {
     /// Names of code and build ids that events went out without, since the files of their process took too long or too
     /// many others waited for theirs.
     pub unnamed: u64,
+    /// URLs and names that policies wanted asked for and nobody asked for, as there were too many.
+    pub errands_left_out: u64,
+    /// Those that were asked for in vain.
+    pub errands_failed: u64,
 }
 
 /// Counters of one event type.
@@ -324,6 +333,8 @@ impl fmt::Display for Stats {
             (self.calls, "entries without return"),
             (self.calls_evicted, "entries evicted"),
             (self.unnamed, "stacks or build ids not looked up in time"),
+            (self.errands_left_out, "URLs or names not asked for"),
+            (self.errands_failed, "URLs or names asked for in vain"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
             write!(f, "; {number} {what}")?;

@@ -1,22 +1,23 @@
 //! From a policy to hooks at hook points.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ebpf_abi::{
     event::{CALL, op},
-    hook::scope,
+    hook::{scope, structure},
 };
 use ebpf_codegen::{
-    Action, Arg, Filter, Hook, Length, Limit, NumberTest, Post, Read, Selector, Source, Stage, Subject,
+    Action, Arg, Filter, Hook, Length, Limit, NumberTest, Ownership, Post, Read, Selector, Socket, Source, Stage,
+    Subject,
 };
 use policy::{
     arg_type::ArgType,
-    model::{self, Policy, ProcessFilter, Target},
+    model::{self, Policy, ProcessFilter, Target, Track},
 };
 
 use ebpf_loader::probe;
 
-use crate::procfs::Procfs;
+use crate::{errand::Request, procfs::Procfs};
 
 use super::{
     Error,
@@ -26,7 +27,7 @@ use super::{
     loader,
     points::{self, PointKey, PointKind},
     running::Running,
-    table::{ArgInfo, HookInfo},
+    table::{ArgInfo, Errand, HookInfo},
 };
 
 /// One hook of a policy at one place: its program, or, where the return is observed, both of them.
@@ -115,6 +116,7 @@ fn lower(
 ) -> Result<Wanted, Reason> {
     let read = |arg, role| argument(hook, arg, &point, role, kernel);
     let (mut args, mut late, mut infos, mut positions) = (vec![], vec![], vec![], vec![]);
+    let mut sockets = Sockets::default();
     for (arg, data) in hook
         .args
         .iter()
@@ -133,6 +135,7 @@ fn lower(
             data,
             at_return: arg.return_copy,
         });
+        sockets.add(positions.len(), arg.return_copy, &lowered);
         if arg.return_copy {
             positions.push(None);
             late.push(lowered);
@@ -146,7 +149,7 @@ fn lower(
     let mut selectors = hook
         .selectors
         .iter()
-        .map(|selector| lower_selector(selector, hook, &args, &positions, &point, process))
+        .map(|selector| lower_selector(selector, hook, (&args, &positions, &sockets), &point, process))
         .collect::<Result<Vec<_>, Reason>>()?;
     let (provider, name) = match &hook.target {
         Target::Usdt { provider, name, .. } => (provider.clone(), name),
@@ -167,6 +170,7 @@ fn lower(
         },
         args: infos,
         returns: None,
+        errands: errands(hook)?,
         message: hook.message.clone().unwrap_or_default(),
         tags: hook.tags.clone(),
     };
@@ -174,6 +178,7 @@ fn lower(
         number: 0,
         args,
         selectors,
+        sockets: sockets.at_entry(),
         ..Hook::default()
     };
     let mut parts = vec![];
@@ -184,13 +189,7 @@ fn lower(
         let Some(kind) = point.kind.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };
-        // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
-        let saved = match kind {
-            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } => save(&mut late)?,
-            _ => vec![],
-        };
-        entry.stage = Stage::Entry { saved };
-        let mut args = vec![];
+        let (mut args, mut touched) = (vec![], vec![]);
         if let Some((lowered, arg_type)) = returned {
             info.returns = Some(ArgInfo {
                 arg_type,
@@ -200,8 +199,19 @@ fn lower(
                 data: false,
                 at_return: true,
             });
+            touched.extend(socket(&lowered));
             args.push(lowered);
         }
+        let ownership = match returns.and_then(|returns| returns.track) {
+            Some(_) if touched.is_empty() => {
+                return Err(Reason::Kernel(
+                    "returnArgAction is on a result that is no socket".into(),
+                ));
+            }
+            Some(Track::Start) => vec![Ownership::Track(0)],
+            Some(Track::Stop) => vec![Ownership::Untrack(0)],
+            None => vec![],
+        };
         args.extend(late);
         let mut selectors = vec![];
         for selector in &hook.selectors {
@@ -212,18 +222,30 @@ fn lower(
                 };
                 filters.extend(filter::arg(condition, condition.position, arg.read)?);
             }
+            let mut place = |position| {
+                touched.push(sockets.of(position)?.clone());
+                Some(touched.len() - 1)
+            };
             let actions = selector
                 .return_actions
                 .iter()
-                .map(|action| lower_action(action, &point))
+                .map(|action| lower_action(action, &point, &mut place))
                 .collect::<Result<Vec<_>, Reason>>()?;
             selectors.push(Selector { filters, actions });
         }
+        // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
+        let saved = match kind {
+            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } => save(&mut args, &mut touched)?,
+            _ => vec![],
+        };
+        entry.stage = Stage::Entry { saved };
         let key = PointKey { kind, ..point.clone() };
         let hook = Hook {
             number: 0,
             args,
             selectors,
+            sockets: touched,
+            ownership,
             stage: Stage::Return,
             ..Hook::default()
         };
@@ -239,6 +261,87 @@ fn lower(
             .iter()
             .map(|selector| selector.label.clone().unwrap_or_default())
             .collect(),
+    })
+}
+
+/// What the selectors of `hook` send the agent for.
+fn errands(hook: &model::Hook) -> Result<Vec<Errand>, Reason> {
+    let mut errands = vec![];
+    for (position, selector) in hook.selectors.iter().enumerate() {
+        for (at_return, actions) in [(false, &selector.actions), (true, &selector.return_actions)] {
+            for action in actions {
+                let request = match action {
+                    model::Action::GetUrl(url) if url.starts_with("https:") => {
+                        return Err(Reason::NotYet("action GetUrl with https".into()));
+                    }
+                    model::Action::GetUrl(url) => Request::get(url),
+                    model::Action::DnsLookup(name) => Request::look_up(name),
+                    _ => continue,
+                };
+                let failed = |reason| Reason::Kernel(format!("{}: {reason}", action.kind()));
+                if actions.contains(&model::Action::NoPost) {
+                    return Err(failed("what is not reported, by NoPost, asks for nothing".into()));
+                }
+                errands.push(Errand {
+                    at_return,
+                    selector: position as u16,
+                    request: Arc::new(request.map_err(failed)?),
+                });
+            }
+        }
+    }
+    Ok(errands)
+}
+
+/// The sockets among the arguments of a policy.
+#[derive(Debug, Default)]
+struct Sockets(Vec<SocketArg>);
+
+#[derive(Debug)]
+struct SocketArg {
+    /// Position in the policy, data behind the arguments.
+    position: usize,
+    /// Whether it is there only when the function returns.
+    late: bool,
+    socket: Socket,
+}
+
+impl Sockets {
+    fn add(&mut self, position: usize, late: bool, arg: &Arg) {
+        let socket = socket(arg);
+        self.0.extend(socket.map(|socket| SocketArg { position, late, socket }));
+    }
+
+    fn early(&self) -> impl Iterator<Item = &SocketArg> {
+        self.0.iter().filter(|arg| !arg.late)
+    }
+
+    /// Those that are there when the hook is reached.
+    fn at_entry(&self) -> Vec<Socket> {
+        self.early().map(|arg| arg.socket.clone()).collect()
+    }
+
+    /// Which of these the one at `position` is.
+    fn index(&self, position: usize) -> Option<usize> {
+        self.early().position(|arg| arg.position == position)
+    }
+
+    /// The one at `position`.
+    fn of(&self, position: usize) -> Option<&Socket> {
+        let arg = self.0.iter().find(|arg| arg.position == position);
+        arg.map(|arg| &arg.socket)
+    }
+}
+
+/// The socket that `arg` is, if it is one.
+fn socket(arg: &Arg) -> Option<Socket> {
+    let Read::Structure(structure @ (structure::SOCK | structure::SOCKET)) = arg.read else {
+        return None;
+    };
+    Some(Socket {
+        source: arg.source,
+        way: arg.way.clone(),
+        structure,
     })
 }
 
@@ -275,20 +378,24 @@ pub(super) const fn syscall_argument(index: u32) -> Source {
     }
 }
 
-/// Makes arguments that are read at the return of a function begin at what its entry kept. Returns what that is.
-fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
+/// Makes arguments and sockets that are read at the return of a function begin at what its entry kept. Returns what that
+/// is.
+fn save(args: &mut [Arg], sockets: &mut [Socket]) -> Result<Vec<Source>, Reason> {
     let mut saved = vec![];
+    let mut keep = |source: &mut Source| {
+        if let Source::Parameter(_) = source {
+            let known = saved.iter().position(|known| known == source);
+            let index = known.unwrap_or_else(|| {
+                saved.push(*source);
+                saved.len() - 1
+            });
+            *source = Source::Saved(index as u8);
+        }
+    };
+    for socket in sockets {
+        keep(&mut socket.source);
+    }
     for arg in args {
-        let mut keep = |source: &mut Source| {
-            if let Source::Parameter(_) = source {
-                let known = saved.iter().position(|known| known == source);
-                let index = known.unwrap_or_else(|| {
-                    saved.push(*source);
-                    saved.len() - 1
-                });
-                *source = Source::Saved(index as u8);
-            }
-        };
         keep(&mut arg.source);
         if let Read::Bytes {
             len: Length::Word { source, .. },
@@ -300,7 +407,7 @@ fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
         }
     }
     if saved.len() > ebpf_abi::hook::SAVED {
-        return Err(Reason::NotYet("returnCopy of so many arguments".into()));
+        return Err(Reason::NotYet("so many arguments at the return of a function".into()));
     }
     Ok(saved)
 }
@@ -308,8 +415,7 @@ fn save(args: &mut [Arg]) -> Result<Vec<Source>, Reason> {
 fn lower_selector(
     selector: &model::Selector,
     hook: &model::Hook,
-    args: &[Arg],
-    positions: &[Option<usize>],
+    (args, positions, sockets): (&[Arg], &[Option<usize>], &Sockets),
     point: &PointKey,
     process: &mut LowerProcess<'_>,
 ) -> Result<Selector, Reason> {
@@ -343,12 +449,21 @@ fn lower_selector(
     let actions = selector
         .actions
         .iter()
-        .map(|action| lower_action(action, point))
+        .map(|action| lower_action(action, point, &mut |position| sockets.index(position)))
         .collect::<Result<Vec<_>, Reason>>()?;
     Ok(Selector { filters, actions })
 }
 
-fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reason> {
+/// Tetragon's numbers of the actions that the agent takes.
+const GET_URL: u16 = 6;
+const DNS_LOOKUP: u16 = 7;
+
+/// `socket` gives the socket at a position in the policy a place among those of the hook.
+fn lower_action(
+    action: &model::Action,
+    point: &PointKey,
+    socket: &mut dyn FnMut(usize) -> Option<usize>,
+) -> Result<Action, Reason> {
     Ok(match action {
         model::Action::Post(post) if (post.kernel_stack || post.user_stack) && point.kind.op() != op::KPROBE => {
             return Err(Reason::Kernel(
@@ -392,6 +507,20 @@ fn lower_action(action: &model::Action, point: &PointKey) -> Result<Action, Reas
             | PointKind::Syscall { .. } => Action::Override(*value),
             _ => return Err(Reason::Kernel("Override cannot be done here".into())),
         },
+        model::Action::Track(track, position) => {
+            let Some(socket) = socket(*position) else {
+                return Err(Reason::Kernel(format!(
+                    "{}: argument {position} is no socket, or one with returnCopy, which is not there yet",
+                    action.kind()
+                )));
+            };
+            Action::Ownership(match track {
+                Track::Start => Ownership::Track(socket),
+                Track::Stop => Ownership::Untrack(socket),
+            })
+        }
+        model::Action::GetUrl(_) => Action::Ask(GET_URL),
+        model::Action::DnsLookup(_) => Action::Ask(DNS_LOOKUP),
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
 }

@@ -42,4 +42,4 @@ pub use error::Error;
 pub use files::Files;
 pub use resident::Id;
 pub use sensors::{Sensors, Source};
-pub use table::{ArgInfo, HookInfo, Reader, Table};
+pub use table::{ArgInfo, Errand, HookInfo, Reader, Table};

@@ -195,7 +195,7 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
     let mut counts = TracingPolicyActionCounters::default();
     for action in &selector.actions {
         match action {
-            Action::Post(_) | Action::Mark(_) => {}
+            Action::Post(_) | Action::Mark(_) | Action::Ask(_) | Action::Ownership(_) => {}
             Action::NoPost => counts.nopost = all,
             Action::Signal(_) => {
                 counts.signal += enforced;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use btf::Btf;
+use ebpf_abi::hook::owners;
 use ebpf_codegen::Hook;
 use ebpf_loader::{Loaded, Maps, ProgramKind};
 use policy::{
@@ -179,6 +180,12 @@ impl Sensors {
                 }
             }
         }
+        if let Err(error) = self.track(&lowered) {
+            for policy in &lowered {
+                self.refuse(policy.id.clone(), &error);
+            }
+            return Err(error);
+        }
         let workshop = self.workshop();
         let Err(mut error) = self.insert(&lowered, &workshop) else {
             return Ok(());
@@ -331,6 +338,28 @@ impl Sensors {
             conditions: Conditions::default(),
         };
         self.policies.insert(id, refused);
+    }
+
+    /// Makes room for owners of sockets, if one of `policies` is the first that asks for it. Programs that look for owners
+    /// look there from now on.
+    fn track(&mut self, policies: &[Lowered]) -> Result<(), Error> {
+        let hooks = policies.iter().flat_map(|policy| &policy.hooks);
+        let mut parts = hooks.flat_map(|(wanted, _)| &wanted.parts);
+        if self.maps.get(owners::MAP)?.max_entries() == owners::COUNT || !parts.any(|(_, hook)| hook.tracks()) {
+            return Ok(());
+        }
+        let larger = Arc::new(self.maps.resized(owners::MAP, owners::COUNT)?);
+        let before = std::mem::replace(&mut self.maps, larger);
+        let workshop = self.workshop();
+        let points: BTreeMap<_, _> = self.policies.values().flat_map(Resident::points).collect();
+        for (point, kind) in points {
+            let looks = self.hooks_at(&point).iter().any(|hook| !hook.sockets.is_empty());
+            if looks && let Err(error) = self.settle(&point, kind, &workshop) {
+                self.maps = before;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Loads policies that are not there yet: all of them, or none.

@@ -14,6 +14,7 @@ use std::{
 use policy::arg_type::ArgType;
 
 use super::misses::Misses;
+use crate::errand::Request;
 
 /// Hooks of deleted policies that are still known, for events that were on their way.
 const DELETED: usize = 4_096;
@@ -37,10 +38,23 @@ pub struct HookInfo {
     pub args: Vec<ArgInfo>,
     /// What the function returns, which comes first in the record of its return.
     pub returns: Option<ArgInfo>,
+    /// What the agent is sent for with its events.
+    pub errands: Vec<Errand>,
     /// Text that events carry.
     pub message: String,
     /// Tags that events carry.
     pub tags: Vec<String>,
+}
+
+/// What a selector sends the agent for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// Whether it matches at the return of the function.
+    pub at_return: bool,
+    /// Position of the selector.
+    pub selector: u16,
+    /// What it is.
+    pub request: Arc<Request>,
 }
 
 /// What an argument is.

@@ -12,6 +12,7 @@ pub mod files;
 pub mod privileges;
 pub mod probes;
 pub mod say;
+pub mod sockets;
 pub mod start;
 pub mod swap;
 
@@ -226,6 +227,21 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "probes",
         "PRICE TEXT: probes with these among their arguments",
         probes::probes,
+    ),
+    (
+        "hand-over",
+        "PORT: sockets that other processes use",
+        sockets::hand_over,
+    ),
+    (
+        "serve",
+        "PORT: answer HTTP requests until killed, print them",
+        sockets::serve,
+    ),
+    (
+        "names",
+        "FILE LAST: be the name server that FILE (resolv.conf) names, until asked for LAST",
+        sockets::names,
     ),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];

@@ -1,5 +1,8 @@
 //! A machine that runs code, with a runtime that writes down what it is asked for.
 
+use std::collections::HashMap;
+
+use ebpf_abi::event::hook_flag;
 use ebpf_abi::hook::{HookScratch, SAVED, SLOT_LEN, fact, offset, runtime};
 use ebpf_asm::{Code, Insn};
 
@@ -91,6 +94,35 @@ pub(super) fn contains(text: &[u8], part: &[u8], fold: bool) -> bool {
     part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
+/// Whom sockets belong to, by a rule as long as nothing has changed; 0 for nobody. The current process is 1.
+#[derive(Debug, Default)]
+pub(super) struct Owners(HashMap<(u64, u64), u32>);
+
+impl Owners {
+    pub(super) fn of(&self, structure: u64, address: u64) -> u32 {
+        let rule = if (address ^ structure).is_multiple_of(2) {
+            address as u32 | 2
+        } else {
+            0
+        };
+        self.0.get(&(structure, address)).copied().unwrap_or(rule)
+    }
+
+    /// The socket belongs to the owner of the event, the current process if that has none.
+    pub(super) fn track(&mut self, structure: u64, address: u64, owner: u32) {
+        self.0.insert((structure, address), owner.max(1));
+    }
+
+    pub(super) fn untrack(&mut self, structure: u64, address: u64) {
+        self.0.insert((structure, address), 0);
+    }
+}
+
+/// Whom the event was of at the entry of the function, kept then.
+pub(super) fn kept_owner(since: u64) -> u32 {
+    since as u32 % 3
+}
+
 /// Every third number is that of a call of a 32-bit program.
 pub(super) fn syscall_id(number: u64) -> u64 {
     let number = number & 0xffff_ffff;
@@ -116,8 +148,13 @@ pub(super) enum Done {
     Limit(u64, u64),
     Remember,
     Mark(u64),
-    /// Hook, key, words, and whether it is not reported.
-    Keep(u64, u64, [u64; SAVED], bool),
+    /// Hook, key, words, owner, and whether it is not reported.
+    Keep(u64, u64, [u64; SAVED], u32, bool),
+    /// What is begun next is of the owner of a socket.
+    Owned(u32),
+    /// Structure, address, and who owns the event.
+    Track(u64, u64, u32),
+    Untrack(u64, u64),
     Forget(u64, u64),
     /// The generation that has run last, if it is another one now.
     Latest(u64),
@@ -150,6 +187,7 @@ struct Machine<'a> {
     stack: [u8; 512],
     regs: [u64; 11],
     latest: [u8; 8],
+    owners: Owners,
     done: Vec<Done>,
 }
 
@@ -179,6 +217,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         stack: [0xa5; 512],
         regs: [0; 11],
         latest: world.latest.to_le_bytes(),
+        owners: Owners::default(),
         done: vec![],
     };
     if let Context::SyscallRegisters { .. } = context {
@@ -320,6 +359,7 @@ impl Machine<'_> {
             runtime::SYSCALL,
             runtime::PARENT,
             runtime::PID,
+            runtime::UNTRACK,
         ];
         if name.is_some_and(|name| !other.contains(&name)) && r1 != u64::from(NUMBER) {
             return Err("not the number of the scratch".to_owned());
@@ -358,7 +398,9 @@ impl Machine<'_> {
                 for index in 0..SAVED {
                     self.word(offset::saved(index))?.fill(0xa5);
                 }
-                self.note(Done::Keep(r2, r3, saved, r4 != 0))
+                let owner = self.owner()?;
+                self.set_owner(0xa5a5_a5a5)?;
+                self.note(Done::Keep(r2, r3, saved, owner, r4 != 0))
             }
             Some(runtime::MARK) => self.note(Done::Mark(r1)),
             Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
@@ -377,6 +419,7 @@ impl Machine<'_> {
                         for (index, word) in saved.iter().enumerate() {
                             self.word(offset::saved(index))?.copy_from_slice(&word.to_le_bytes());
                         }
+                        self.set_owner(kept_owner(since))?;
                         since
                     }
                     None => 0,
@@ -444,7 +487,29 @@ impl Machine<'_> {
                 self.note(Done::Beside(r2 & 0xffff, r3, r4, r2 >> 16 & 1 != 0))
             }
             Some(runtime::COUNT) => self.note(Done::Count(r1)),
-            Some(runtime::BEGIN) => self.note(Done::Begin(r2, r3, r4)),
+            Some(runtime::BEGIN) => {
+                if r2 & u64::from(hook_flag::OWNED) << 8 != 0 {
+                    let owner = self.owner()?;
+                    self.done.extend((owner != 0).then_some(Done::Owned(owner)));
+                }
+                self.note(Done::Begin(r2, r3, r4))
+            }
+            Some(runtime::OWNER) => {
+                let owner = self.owners.of(r2, r3);
+                if owner != 0 {
+                    self.set_owner(owner)?;
+                }
+                u64::from(owner != 0)
+            }
+            Some(runtime::TRACK) => {
+                let owner = self.owner()?;
+                self.owners.track(r2, r3, owner);
+                self.note(Done::Track(r2, r3, owner))
+            }
+            Some(runtime::UNTRACK) => {
+                self.owners.untrack(r1, r2);
+                self.note(Done::Untrack(r1, r2))
+            }
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),
             Some(runtime::SEND) => self.note(Done::Send),
@@ -454,6 +519,18 @@ impl Machine<'_> {
             }
             other => return Err(format!("call of {other:?} or helper {helper}")),
         })
+    }
+
+    /// Who owns the event.
+    fn owner(&mut self) -> Result<u32, String> {
+        let known = self.memory(SCRATCH + offset::OWNER_KNOWN as u64, 4)?;
+        Ok(u32::from_le_bytes(known.try_into().map_err(|_| "a number")?))
+    }
+
+    fn set_owner(&mut self, owner: u32) -> Result<(), String> {
+        let known = self.memory(SCRATCH + offset::OWNER_KNOWN as u64, 4)?;
+        known.copy_from_slice(&owner.to_le_bytes());
+        Ok(())
     }
 
     /// What reading `word` to where the code wants it comes to.

@@ -6,17 +6,18 @@ use ebpf_abi::{
 };
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Place, Point, Post, Read, Source, Stage,
-    Subject,
+    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
+    Source, Stage, Subject,
     tests::machine::{
-        CONTEXT, Done, ENTERED, PAST, World, contains, is_beside, memory, parent, pid_of, stack_of, syscall_id,
-        user_memory,
+        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, kept_owner, memory, parent, pid_of, stack_of,
+        syscall_id, user_memory,
     },
 };
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
     let (mut verdict, mut skipped) = (0, false);
+    let mut owners = Owners::default();
     let generation = point.generation.map_or(world.latest, u64::from);
     if generation < world.latest {
         return done;
@@ -28,6 +29,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             continue;
         }
         let (mut withdrawn, mut missed) = (returns, true);
+        let mut owner = kept.filter(|_| returns).map_or(0, |(since, _)| kept_owner(since));
+        for change in hook.ownership.iter().filter(|_| returns) {
+            own(*change, hook, world, owner, &mut owners, &mut done);
+        }
         let count = |selector: usize| {
             hook.counters
                 .map(|first| Done::Count(u64::from(first) + selector as u64))
@@ -35,7 +40,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
         if hook.selectors.is_empty() {
             (withdrawn, missed) = (false, false);
             done.extend(count(0));
-            report(point, hook, (0, 0), Post::default(), world, &mut done);
+            if !returns {
+                owner = owner_of(hook, world, &owners);
+            }
+            report(point, hook, (0, 0), Post::default(), (world, owner), &mut done);
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
             let mut passed = |filter: &Filter| {
@@ -66,6 +74,9 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             } else {
                 hook
             };
+            if !returns {
+                owner = owner_of(hook, world, &owners);
+            }
             let (mut last, mut how) = (0, Post::default());
             for action in &selector.actions {
                 last = match *action {
@@ -77,6 +88,11 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                     Action::Mark(bits) => {
                         done.push(Done::Mark(bits));
                         8
+                    }
+                    Action::Ask(number) => number.into(),
+                    Action::Ownership(change) => {
+                        own(change, hook, world, owner, &mut owners, &mut done);
+                        if matches!(change, Ownership::Track(_)) { 10 } else { 11 }
                     }
                     Action::Override(result) if matches!(point.context, Context::Lsm { .. }) => {
                         if !hook.monitor && verdict == 0 {
@@ -101,10 +117,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             let silent = |action: &Action| matches!(action, Action::NoPost | Action::Mark(_));
             if !selector.actions.iter().any(silent) {
                 withdrawn = false;
-                report(point, hook, (index, last), how, world, &mut done);
+                report(point, hook, (index, last), how, (world, owner), &mut done);
             } else if let Stage::Entry { saved } = &hook.stage {
                 done.push(Done::Begin(u64::from(point.op), u64::from(hook.number), 0));
-                done.push(keep(point, hook, saved, world, true));
+                done.push(keep(point, hook, saved, (world, owner), true));
             }
             break;
         }
@@ -137,13 +153,44 @@ fn key(point: &Point) -> u64 {
     }
 }
 
-fn keep(point: &Point, hook: &Hook, saved: &[Source], world: &World, quiet: bool) -> Done {
+/// Where the way to socket `index` leads, and what is there.
+fn socket(hook: &Hook, index: usize, world: &World) -> Option<(u64, u64)> {
+    let socket = &hook.sockets[index];
+    let address = follow(socket.source, &socket.way, hook, world).ok()?;
+    Some((socket.structure.into(), address))
+}
+
+/// Whose event it is; 0 for that of the current process.
+fn owner_of(hook: &Hook, world: &World, owners: &Owners) -> u32 {
+    let sockets = (0..hook.sockets.len()).filter_map(|index| socket(hook, index, world));
+    let mut known = sockets.map(|(structure, address)| owners.of(structure, address));
+    known.rfind(|owner| *owner != 0).unwrap_or(0)
+}
+
+fn own(change: Ownership, hook: &Hook, world: &World, owner: u32, owners: &mut Owners, done: &mut Vec<Done>) {
+    let (Ownership::Track(index) | Ownership::Untrack(index)) = change;
+    let Some((structure, address)) = socket(hook, index, world) else {
+        return;
+    };
+    match change {
+        Ownership::Track(_) => {
+            owners.track(structure, address, owner);
+            done.push(Done::Track(structure, address, owner));
+        }
+        Ownership::Untrack(_) => {
+            owners.untrack(structure, address);
+            done.push(Done::Untrack(structure, address));
+        }
+    }
+}
+
+fn keep(point: &Point, hook: &Hook, saved: &[Source], (world, owner): (&World, u32), quiet: bool) -> Done {
     // What is beyond was in the scratch before.
     let mut words = [0xa5a5_a5a5_a5a5_a5a5; SAVED];
     for (word, source) in words.iter_mut().zip(saved) {
         *word = self::word(*source, hook, world).unwrap_or(0);
     }
-    Done::Keep(u64::from(hook.number), key(point), words, quiet)
+    Done::Keep(u64::from(hook.number), key(point), words, owner, quiet)
 }
 
 fn report(
@@ -151,10 +198,16 @@ fn report(
     hook: &Hook,
     (selector, action): (usize, u64),
     post: Post,
-    world: &World,
+    (world, owner): (&World, u32),
     done: &mut Vec<Done>,
 ) {
-    let flags = if hook.stage == Stage::Return { 0x200 } else { 0 };
+    let flags = match hook.stage {
+        Stage::Return => 0x200,
+        _ if hook.sockets.is_empty() => 0,
+        _ => 0x800,
+    };
+    let whose = (flags == 0x800 && owner != 0).then_some(Done::Owned(owner));
+    done.extend(whose.clone());
     done.push(Done::Begin(
         flags | u64::from(point.op),
         u64::from(hook.number),
@@ -181,11 +234,12 @@ fn report(
                 done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
                 done.push(Done::Send);
             } else if let Stage::Entry { saved } = &hook.stage {
-                done.push(keep(point, hook, saved, world, true));
+                done.push(keep(point, hook, saved, (world, owner), true));
             }
             return;
         }
         if hook.args.iter().any(|arg| arg.beside) {
+            done.extend(whose);
             done.extend(begin);
             done.extend(arguments(true));
         }
@@ -198,7 +252,7 @@ fn report(
         done.extend(stack.map(|stack| Done::Text(kind.into(), stack)));
     }
     if let Stage::Entry { saved } = &hook.stage {
-        done.push(keep(point, hook, saved, world, false));
+        done.push(keep(point, hook, saved, (world, owner), false));
     }
     done.push(Done::Send);
 }
@@ -305,8 +359,12 @@ enum Value {
 
 /// Where its way ends, or the status of the argument.
 fn end(arg: &Arg, hook: &Hook, world: &World) -> Result<u64, u64> {
-    let mut at = word(arg.source, hook, world).ok_or(UNREADABLE)?;
-    if let Some((last, pointers)) = arg.way.split_last() {
+    follow(arg.source, &arg.way, hook, world)
+}
+
+fn follow(source: Source, way: &[i32], hook: &Hook, world: &World) -> Result<u64, u64> {
+    let mut at = word(source, hook, world).ok_or(UNREADABLE)?;
+    if let Some((last, pointers)) = way.split_last() {
         for (index, offset) in pointers.iter().enumerate() {
             at = memory(at.wrapping_add(i64::from(*offset) as u64)).ok_or(index as u64 + 1)?;
         }

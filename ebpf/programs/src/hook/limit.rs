@@ -1,6 +1,6 @@
 //! Runtime function that leaves out repetitions.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use ebpf_abi::{
     event::{HookArg, HookEvent},
     hook::scope,
@@ -22,18 +22,17 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
     let Some(record) = RECORDS.get_ptr_mut(claimed) else {
         return 0;
     };
-    let thread = bpf_get_current_pid_tgid();
-    let owner = match scope {
-        scope::THREAD => thread & 0xffff_ffff,
-        scope::PROCESS => thread >> 32,
-        _ => 0,
-    };
     // SAFETY: a record of this CPU, claimed by the caller.
     unsafe {
         let bytes = (&raw const (*record).bytes).cast::<u8>();
         let event = bytes.cast::<HookEvent>();
+        let owner = match scope {
+            scope::THREAD => (*event).tid,
+            scope::PROCESS => (*event).process.pid,
+            _ => 0,
+        };
         let what = u64::from((*event).hook) << 32 | u64::from((*event).action);
-        let mut hash = mix(mix(u64::from((*event).flags), what), owner);
+        let mut hash = mix(mix(u64::from((*event).flags), what), owner.into());
         let count = u32::from((*event).args);
         let mut at = size_of::<HookEvent>() as u32;
         let mut index = 0;

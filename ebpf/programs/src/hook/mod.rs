@@ -1,13 +1,14 @@
 //! Hooks of policies: what runs at a function, tracepoint or security hook that a policy names.
 //!
 //! A program here calls the policy code, [`policies_of_hook`], which the agent puts in place of the function below when it
-//! loads the program for a hook. Policy code calls the functions of [`read`], [`record`] and [`pair`].
+//! loads the program for a hook. Policy code calls the functions of [`read`], [`record`], [`pair`] and [`owner`].
 
 mod count;
 mod data;
 mod entry;
 mod fact;
 mod limit;
+mod owner;
 mod pair;
 mod pieces;
 mod read;

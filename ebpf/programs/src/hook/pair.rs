@@ -8,7 +8,7 @@ use ebpf_abi::{
     hook::SAVED,
 };
 
-use super::scratch;
+use super::{owner, scratch};
 use crate::maps::{CALLS, Call, CallKey, RECORDS};
 
 #[inline(always)]
@@ -31,11 +31,12 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64, quiet: u32) -
             tid: (*event).tid,
             quiet,
             saved: (*scratch).saved,
+            owner: (*scratch).owner,
         };
         if CALLS.insert(key(hook, address), call, 0).is_err() {
             return 0;
         }
-        (*event).flags = hook_flag::ENTRY;
+        (*event).flags |= hook_flag::ENTRY;
     }
     1
 }
@@ -72,6 +73,7 @@ pub extern "C" fn hook_resume(claimed: u32, hook: u32, address: u64) -> u64 {
                 .write_volatile(word);
             index += 1;
         }
+        owner::copy(&raw const (*call).owner, &raw mut (*scratch).owner);
         since
     };
     let _ = CALLS.remove(key);

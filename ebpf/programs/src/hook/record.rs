@@ -34,10 +34,19 @@ pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32
     // SAFETY: a record of this CPU, larger than its head; the helper cannot fail.
     unsafe {
         let event = (&raw mut (*record).bytes).cast::<HookEvent>();
-        let flags = (op >> 8) as u16;
+        let mut flags = (op >> 8) as u16;
         (*event).header = Header::new(0, op as u8, bpf_ktime_get_boot_ns());
-        task::identity(task::current(), &raw mut (*event).process);
-        (*event).tid = bpf_get_current_pid_tgid() as u32;
+        if flags & hook_flag::OWNED != 0
+            && let Some(scratch) = super::scratch(claimed)
+            && (*scratch).owner.known != 0
+        {
+            task::copy_key(&raw const (*scratch).owner.process, &raw mut (*event).process);
+            (*event).tid = (*scratch).owner.tid;
+        } else {
+            flags &= !hook_flag::OWNED;
+            task::identity(task::current(), &raw mut (*event).process);
+            (*event).tid = bpf_get_current_pid_tgid() as u32;
+        }
         (*event).hook = hook;
         (*event).selector = (word >> 16) as u16;
         (*event).action = word as u16;
