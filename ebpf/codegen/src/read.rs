@@ -56,11 +56,13 @@ impl Reader {
         }
     }
 
-    /// What comes first in the function.
-    pub(crate) fn prologue(&self, asm: &mut Assembler) {
+    /// What comes first in the function. `parameters`: whether any is needed.
+    pub(crate) fn prologue(&self, asm: &mut Assembler, parameters: bool) {
         asm.copy(Reg::R7, Reg::R1);
         asm.set(Reg::R6, 0);
-        if let Context::SyscallRegisters { .. } = self.context {
+        if let Context::SyscallRegisters { .. } = self.context
+            && parameters
+        {
             asm.load(Width::U64, Reg::R3, Reg::R7, PARAMETERS[0]);
             asm.copy(Reg::R1, Reg::R10);
             asm.alu(Alu::Add, Reg::R1, i32::from(REGS));

@@ -1,12 +1,12 @@
 //! Hook points: where they are, and how the kernel calls programs there.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use ebpf_abi::event::op;
 use ebpf_codegen::Context;
 use ebpf_loader::probe;
 use policy::{
-    model::{self, Functions, HookKind, Target},
+    model::{self, Enforcer, Functions, HookKind, Target},
     syscalls::Syscall,
 };
 use policy_btf::LSM;
@@ -178,15 +178,9 @@ impl PointKind {
 
 /// The hook points of `hook`: the cheapest kind that can do what it asks for.
 pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
-    let key = |kind, group: &str, name: &str| PointKey {
-        kind,
-        name: name.to_owned(),
-        group: group.to_owned(),
-        operands: String::new(),
-    };
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
-            let kind = function_kind(hook, kernel);
+            let kind = function_kind(Needs::of(hook), kernel);
             // The policy was checked: what is missing now may be missing.
             let there = names.iter().filter(|name| kernel.is_function(name));
             there.map(|name| key(kind(name), "", name)).collect()
@@ -194,17 +188,15 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
         Target::Functions(Functions::Syscalls(syscalls)) => {
             let mut points = vec![];
             for syscall in syscalls {
-                match syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol)) {
-                    Some(symbol) => points.push(key(syscall_kind(syscall), "", &symbol)),
-                    None if hook.may_be_missing => {}
-                    None => return Err(Reason::Kernel(format!("the kernel has no system call `{syscall}`"))),
+                match syscall_point(syscall, kernel) {
+                    Err(_) if hook.may_be_missing => {}
+                    point => points.push(point?),
                 }
             }
             points
         }
         Target::Functions(Functions::AllSyscalls) => {
-            let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-            if actions.any(|action| matches!(action, model::Action::Override(_))) {
+            if Needs::of(hook).overrides {
                 return Err(Reason::Kernel(
                     "all system calls cannot be overridden at once: name those that are to be".into(),
                 ));
@@ -212,7 +204,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             vec![key(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
-            let kind = function_kind(hook, kernel);
+            let kind = function_kind(Needs::of(hook), kernel);
             let names = functions::matching(pattern).map_err(Reason::Kernel)?;
             names.iter().map(|name| key(kind(name), "", name)).collect()
         }
@@ -257,31 +249,90 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
     })
 }
 
+/// The hook points of `enforcer`, each once; `overrides`: that it may be told to return an error.
+pub(super) fn of_enforcer(
+    enforcer: &Enforcer,
+    overrides: bool,
+    kernel: &Running<'_>,
+) -> Result<BTreeSet<PointKey>, Reason> {
+    let Enforcer {
+        syscalls,
+        all_syscalls,
+        functions,
+    } = enforcer;
+    if *all_syscalls {
+        return Err(Reason::Kernel(
+            "all system calls cannot be stopped at once: name those that are to be".into(),
+        ));
+    }
+    let needs = Needs {
+        overrides,
+        ..Needs::default()
+    };
+    let kind = function_kind(needs, kernel);
+    let function = |name: &String| {
+        let point = kernel.is_function(name).then(|| key(kind(name), "", name));
+        point.ok_or_else(|| Reason::Kernel(format!("the kernel has no function `{name}`")))
+    };
+    let syscalls = syscalls.iter().map(|syscall| syscall_point(syscall, kernel));
+    syscalls.chain(functions.iter().map(function)).collect()
+}
+
+fn key(kind: PointKind, group: &str, name: &str) -> PointKey {
+    PointKey {
+        kind,
+        name: name.to_owned(),
+        group: group.to_owned(),
+        operands: String::new(),
+    }
+}
+
+/// What is asked for at a function.
+#[derive(Clone, Copy, Debug, Default)]
+struct Needs {
+    /// To skip it.
+    overrides: bool,
+    /// To see its return.
+    returns: bool,
+    /// Registers.
+    registers: bool,
+}
+
+impl Needs {
+    fn of(hook: &model::Hook) -> Self {
+        Self {
+            overrides: hook
+                .actions()
+                .any(|action| matches!(action, model::Action::Override(_))),
+            returns: hook.needs_return(),
+            registers: hook
+                .data
+                .iter()
+                .any(|arg| matches!(arg.source, model::Source::Register(_))),
+        }
+    }
+}
+
 /// The kind of hook point for each function by name. Trampolines are cheaper, but have no registers, and can skip only the
 /// functions of security hooks.
 ///
 /// While a program at a trampoline is preempted, the calls of others on its CPU pass it unseen (`bpf_prog_enter_recur`,
 /// kernel/bpf/trampoline.c): where that may be, it is for returns only. Programs of kprobes are not preempted. Those of
 /// security hooks are always run, if no security module before has denied: so they are for denials only.
-fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
-    let actions = |selector: &'a model::Selector| selector.actions.iter().chain(&selector.return_actions);
-    let overrides = hook
-        .selectors
-        .iter()
-        .flat_map(actions)
-        .any(|action| matches!(action, model::Action::Override(_)));
-    let registers = hook
-        .data
-        .iter()
-        .any(|arg| matches!(arg.source, model::Source::Register(_)));
+fn function_kind<'a>(needs: Needs, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
+    let Needs {
+        overrides,
+        returns,
+        registers,
+    } = needs;
     move |name: &str| match kernel.parameters(name) {
         Some(count @ 0..=6) if !registers && (!overrides || name.starts_with(SECURITY)) => {
             let parameters = Parameters::of(kernel, name, count as u8);
-            if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
+            if overrides && !returns && has_lsm_hook(kernel, name) {
                 PointKind::Security(parameters)
             } else if overrides {
                 PointKind::Modify(parameters)
-            } else if probe::preemptible() && !hook.needs_return() {
+            } else if probe::preemptible() && !returns {
                 PointKind::Kprobe
             } else {
                 PointKind::Function(parameters)
@@ -298,8 +349,9 @@ fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
         && probe::lsm_enabled("bpf") == Some(true)
 }
 
-fn syscall_kind(syscall: &Syscall) -> PointKind {
-    PointKind::Syscall {
-        compat: syscall.abi.is_32_bit(),
-    }
+fn syscall_point(syscall: &Syscall, kernel: &Running<'_>) -> Result<PointKey, Reason> {
+    let symbol = syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol));
+    let symbol = symbol.ok_or_else(|| Reason::Kernel(format!("the kernel has no system call `{syscall}`")))?;
+    let compat = syscall.abi.is_32_bit();
+    Ok(key(PointKind::Syscall { compat }, "", &symbol))
 }
