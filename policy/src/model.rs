@@ -117,14 +117,7 @@ impl Policy {
 
     /// Whether any action changes what a process does. A policy without is always only monitoring.
     pub fn enforces(&self) -> bool {
-        let mut selectors = self.hooks.iter().flat_map(|hook| &hook.selectors);
-        selectors.any(|selector| {
-            selector
-                .actions
-                .iter()
-                .chain(&selector.return_actions)
-                .any(Action::enforces)
-        })
+        self.hooks.iter().flat_map(Hook::actions).any(Action::enforces)
     }
 }
 

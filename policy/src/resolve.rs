@@ -139,9 +139,8 @@ fn useless(document: &Document, hooks: &[Hook], cx: &mut Context<'_>) {
         cx.warning(&spec.place, "the policy observes nothing: it has no hooks");
     }
     let notifies = |action: &Action| matches!(action, Action::NotifyEnforcer { .. });
-    let mut selectors = hooks.iter().flat_map(|hook| &hook.selectors);
     if let Some(enforcer) = spec.enforcers.first()
-        && !selectors.any(|selector| selector.actions.iter().chain(&selector.return_actions).any(notifies))
+        && !hooks.iter().flat_map(Hook::actions).any(notifies)
     {
         cx.warning(
             &enforcer.place,

@@ -224,3 +224,20 @@ fn lsm_hooks() {
         expect!["spec.lsmhooks[0].args[0].index: `file_open` has no parameter 1 (0 to 0)"],
     );
 }
+
+#[test]
+fn enforcers() {
+    let calls = |calls: &str, expected| {
+        let tell = "kprobes: [{call: fd_install, syscall: false, selectors: [{matchActions: [{action: NotifyEnforcer, argSig: 9}]}]}]";
+        spec(&format!("enforcers: [{{calls: {calls}}}]\n{tell}"), expected);
+    };
+    calls("[sys_read]", expect![""]);
+    calls(
+        "[sys_read, i386/sys_read]",
+        expect!["spec.enforcers[0].calls[1]: the kernel has no system call i386/sys_read"],
+    );
+    calls(
+        "[security_file_opn]",
+        expect!["spec.enforcers[0].calls[0]: the kernel has no function `security_file_opn`"],
+    );
+}

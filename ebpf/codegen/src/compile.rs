@@ -1,6 +1,6 @@
 //! From a point to code.
 
-use ebpf_abi::hook::{SCRATCHES, offset, runtime};
+use ebpf_abi::hook::{SCRATCHES, offset, orders, runtime};
 use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
@@ -19,6 +19,12 @@ const OVERRIDE_RETURN: u32 = 58;
 /// What the code returns; where that means nothing, whether the function is skipped.
 const VERDICT: Reg = Reg::R9;
 
+/// What an enforcer was told, while it does that; the number that a function is to return.
+const ORDERS: Reg = Reg::R8;
+
+/// `MAX_ERRNO` (include/linux/err.h).
+const MAX_ERRNO: i32 = 4_095;
+
 /// Tetragon's numbers of actions in records.
 mod action_number {
     pub(super) const POST: u16 = 0;
@@ -28,6 +34,8 @@ mod action_number {
     pub(super) const SIGNAL: u16 = 9;
     pub(super) const TRACK_SOCK: u16 = 10;
     pub(super) const UNTRACK_SOCK: u16 = 11;
+    pub(super) const NOTIFY_ENFORCER: u16 = 12;
+    pub(super) const CLEANUP_ENFORCER_NOTIFICATION: u16 = 13;
 }
 
 /// `bpf_map_lookup_elem`.
@@ -41,7 +49,7 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     if let Some(generation) = point.generation {
         compile_generation(&mut asm, generation);
     }
-    reader.prologue(&mut asm);
+    reader.prologue(&mut asm, point.hooks.iter().any(Hook::has_parameters));
     asm.set(VERDICT, 0);
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
@@ -233,6 +241,46 @@ fn compile_filter(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, filter:
     }
 }
 
+/// Has the function skipped, with the number in [`ORDERS`] as its result, or goes to `decided` if that was done already.
+fn decide(asm: &mut Assembler, verdict: bool, decided: Label) {
+    asm.jump_if(Condition::Ne, VERDICT, 0, decided);
+    if verdict {
+        asm.copy(VERDICT, ORDERS);
+    } else {
+        asm.copy(Reg::R1, Reg::R7);
+        asm.copy(Reg::R2, ORDERS);
+        asm.call_helper(OVERRIDE_RETURN);
+        asm.set(VERDICT, 1);
+    }
+}
+
+/// Does what the enforcer of `policy` was told.
+fn enforce(asm: &mut Assembler, verdict: bool, policy: u64, overrides: bool) {
+    let (unsignalled, done) = (asm.label(), asm.label());
+    asm.set(Reg::R1, policy);
+    asm.call(runtime::TAKE);
+    asm.jump_if(Condition::Eq, Reg::R0, 0, done);
+    asm.copy(ORDERS, Reg::R0);
+    asm.copy(Reg::R1, Reg::R0);
+    asm.alu(Alu::Shr, Reg::R1, 32);
+    asm.jump_if(Condition::Eq, Reg::R1, 0, unsignalled);
+    asm.call_helper(SEND_SIGNAL);
+    asm.bind(unsignalled);
+    if overrides {
+        asm.alu(Alu::Shl, ORDERS, 32);
+        asm.alu(Alu::Sar, ORDERS, 32);
+        if verdict {
+            // For the verifier, which has to know that it is an error.
+            asm.jump_if(Condition::SGe, ORDERS, 0, done);
+            asm.jump_if(Condition::SLt, ORDERS, i64::from(-MAX_ERRNO) as u64, done);
+        } else {
+            asm.jump_if(Condition::Eq, ORDERS, 0, done);
+        }
+        decide(asm, verdict, done);
+    }
+    asm.bind(done);
+}
+
 fn compile_actions(
     asm: &mut Assembler,
     reader: &mut Reader,
@@ -286,22 +334,32 @@ fn compile_actions(
                 }
             }
             Action::Override(_) if hook.monitor => action_number::OVERRIDE,
-            Action::Override(result) if verdict => {
+            Action::Override(result) => {
+                asm.set(ORDERS, i64::from(result) as u64);
                 let decided = asm.label();
-                asm.jump_if(Condition::Ne, VERDICT, 0, decided);
-                asm.set(VERDICT, i64::from(result) as u64);
+                decide(asm, verdict, decided);
                 asm.bind(decided);
                 action_number::OVERRIDE
             }
-            Action::Override(result) => {
-                let decided = asm.label();
-                asm.jump_if(Condition::Ne, VERDICT, 0, decided);
-                asm.copy(Reg::R1, Reg::R7);
-                asm.set(Reg::R2, i64::from(result) as u64);
-                asm.call_helper(OVERRIDE_RETURN);
-                asm.set(VERDICT, 1);
-                asm.bind(decided);
-                action_number::OVERRIDE
+            Action::Notify { error, signal } => {
+                if !hook.monitor {
+                    asm.set(Reg::R1, hook.policy);
+                    asm.set(Reg::R2, orders(error, signal));
+                    asm.call(runtime::NOTIFY);
+                }
+                action_number::NOTIFY_ENFORCER
+            }
+            Action::Withdraw => {
+                asm.set(Reg::R1, hook.policy);
+                asm.call(runtime::TAKE);
+                action_number::CLEANUP_ENFORCER_NOTIFICATION
+            }
+            Action::Enforce { overrides } => {
+                silent = true;
+                if !hook.monitor {
+                    enforce(asm, verdict, hook.policy, overrides);
+                }
+                action_number::NO_POST
             }
             Action::Signal(number) => {
                 if !hook.monitor {

@@ -55,6 +55,8 @@ pub enum Context {
 pub struct Hook {
     /// Number by which records name it.
     pub number: u32,
+    /// Number of the policy: whose enforcer is told what to do, and what it is told.
+    pub policy: u64,
     /// What to report, in this order.
     pub args: Vec<Arg>,
     /// The first that matches decides. None: everything matches, and is reported.
@@ -76,7 +78,13 @@ impl Hook {
     /// Whether it keeps the function from being run, by what it does.
     pub fn overrides(&self) -> bool {
         let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
-        !self.monitor && actions.any(|action| matches!(action, Action::Override(_)))
+        let overrides = |action: &Action| matches!(action, Action::Override(_) | Action::Enforce { overrides: true });
+        !self.monitor && actions.any(overrides)
+    }
+
+    /// Whether it may look at what the function was called with.
+    pub(crate) fn has_parameters(&self) -> bool {
+        !self.args.is_empty() || self.stage != Stage::Whole
     }
 
     /// Whether it changes whom sockets belong to.
@@ -421,6 +429,21 @@ pub enum Action {
     /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which
     /// must not be 0; elsewhere `bpf_override_return`, which the function must allow.
     Override(i32),
+    /// Tell the enforcer of the policy what to do at its next call by the current thread, in place of what it was told before.
+    Notify {
+        /// What the call returns instead of being run; 0 to run it.
+        error: i32,
+        /// The signal that the process gets; 0 for none.
+        signal: u8,
+    },
+    /// Take back what the enforcer was told for the current thread.
+    Withdraw,
+    /// Be the enforcer: do what it was told for the current thread, once. Do not report.
+    Enforce {
+        /// Whether it is ever told to return an error. If so, that is like [`Override`](Self::Override); where the result is the
+        /// verdict, numbers that are none are left out.
+        overrides: bool,
+    },
 }
 
 /// How a report is made.

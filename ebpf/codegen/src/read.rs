@@ -56,8 +56,8 @@ impl Reader {
         }
     }
 
-    /// What comes first in the function.
-    pub(crate) fn prologue(&self, asm: &mut Assembler) {
+    /// What comes first in the function. `parameters`: whether any is needed.
+    pub(crate) fn prologue(&self, asm: &mut Assembler, parameters: bool) {
         asm.copy(Reg::R7, Reg::R1);
         asm.set(Reg::R6, 0);
         let registers = match self.context {
@@ -65,7 +65,7 @@ impl Reader {
             Context::SyscallFunction { .. } => Some(0),
             _ => None,
         };
-        if let Some(place) = registers {
+        if let Some(place) = registers.filter(|_| parameters) {
             asm.load(Width::U64, Reg::R3, Reg::R7, place);
             asm.copy(Reg::R1, Reg::R10);
             asm.alu(Alu::Add, Reg::R1, i32::from(REGS));

@@ -3,7 +3,7 @@
 mod machine;
 mod oracle;
 
-use ebpf_abi::hook::{SAVED, fact};
+use ebpf_abi::hook::{SAVED, fact, orders};
 use expect_test::expect;
 use proptest::prelude::*;
 
@@ -107,6 +107,7 @@ fn quiet() -> World {
         scratch: true,
         limited: false,
         latest: 0,
+        told: [0; 2],
     }
 }
 
@@ -211,6 +212,68 @@ fn an_operand_in_memory_is_read_as_wide_as_it_is() {
         27: exit
     "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
+}
+
+#[test]
+fn an_enforcer_that_was_told_nothing_is_one_call() {
+    let enforcer = |overrides| Hook {
+        policy: 3,
+        selectors: vec![Selector {
+            filters: vec![],
+            actions: vec![Action::Enforce { overrides }],
+        }],
+        ..Hook::default()
+    };
+    let listing = |hook| compile(&point(vec![hook])).unwrap().to_string();
+    expect![[r"
+        0: r7 = r1
+        1: r6 = 0
+        2: r9 = 0
+        3: r1 = 3
+        4: call hook_take
+        5: if r0 == 0 goto 11
+        6: r8 = r0
+        7: r1 = r0
+        8: r1 >>= 32
+        9: if r1 == 0 goto 11
+        10: call helper 109
+        11: if r6 == 0 goto 13
+        12: *(u64*)(r6 +0) = 0
+        13: r0 = r9
+        14: exit
+    "]]
+    .assert_eq(&listing(enforcer(false)));
+    let denies = Point {
+        context: Context::Lsm { pointers: 0 },
+        ..point(vec![enforcer(true)])
+    };
+    expect![[r"
+        0: r7 = r1
+        1: r6 = 0
+        2: r9 = 0
+        3: r1 = 3
+        4: call hook_take
+        5: if r0 == 0 goto 17
+        6: r8 = r0
+        7: r1 = r0
+        8: r1 >>= 32
+        9: if r1 == 0 goto 11
+        10: call helper 109
+        11: r8 <<= 32
+        12: r8 s>>= 32
+        13: if r8 s>= 0 goto 17
+        14: if r8 s< -4095 goto 17
+        15: if r9 != 0 goto 17
+        16: r9 = r8
+        17: if r6 == 0 goto 19
+        18: *(u64*)(r6 +0) = 0
+        19: r0 = r9
+        20: exit
+    "]]
+    .assert_eq(&compile(&denies).unwrap().to_string());
+    // Without `bpf_override_return`, which not every kernel has.
+    assert!(!listing(enforcer(false)).contains("helper 58"));
+    assert!(listing(enforcer(true)).contains("helper 58"));
 }
 
 fn numbers() -> impl Strategy<Value = u64> {
@@ -421,6 +484,15 @@ fn sockets() -> impl Strategy<Value = Vec<Socket>> {
     prop_oneof![Just(vec![]), prop::collection::vec(socket, 2)]
 }
 
+/// Numbers that an enforcer may be told to return, and some that are no errors.
+fn errors() -> impl Strategy<Value = i32> {
+    prop_oneof![
+        Just(0),
+        -4_095_i32..0,
+        prop::sample::select(vec![1, -4_096, i32::MIN, i32::MAX])
+    ]
+}
+
 fn selector() -> impl Strategy<Value = Selector> {
     let action = prop_oneof![
         Just(Action::Post(Post::default())),
@@ -437,6 +509,9 @@ fn selector() -> impl Strategy<Value = Selector> {
         (-4095_i32..0).prop_map(Action::Override),
         (6_u16..8).prop_map(Action::Ask),
         ownership().prop_map(Action::Ownership),
+        (errors(), 0_u8..3).prop_map(|(error, signal)| Action::Notify { error, signal }),
+        Just(Action::Withdraw),
+        any::<bool>().prop_map(|overrides| Action::Enforce { overrides }),
     ];
     (
         prop::collection::vec(filter(), 0..3),
@@ -453,13 +528,14 @@ fn any_point() -> impl Strategy<Value = Point> {
         prop::collection::vec(selector(), 0..4),
         prop::option::of(saved),
         prop::option::of(0_u32..40_000),
-        any::<bool>(),
+        (any::<bool>(), 0_u64..2),
         sockets(),
         prop::collection::vec(ownership(), 0..2),
     );
     let hook = hook.prop_map(
-        |(number, args, selectors, saved, counters, monitor, sockets, ownership)| Hook {
+        |(number, args, selectors, saved, counters, (monitor, policy), sockets, ownership)| Hook {
             number,
+            policy,
             args,
             selectors,
             sockets,
@@ -546,6 +622,14 @@ fn any_point() -> impl Strategy<Value = Point> {
     })
 }
 
+/// What an enforcer was told, 0 for nothing.
+fn told() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0),
+        (errors(), 0_u8..3).prop_map(|(error, signal)| orders(error, signal))
+    ]
+}
+
 fn world() -> impl Strategy<Value = World> {
     let strings = prop::collection::vec((prop::option::weighted(0.8, texts()), any::<u8>()), 8);
     (
@@ -556,10 +640,10 @@ fn world() -> impl Strategy<Value = World> {
         strings,
         prop::option::weighted(0.8, texts()),
         prop::array::uniform2(prop::option::weighted(0.8, (1_u64.., prop::array::uniform6(numbers())))),
-        (any::<bool>(), 0_u64..3),
+        (any::<bool>(), 0_u64..3, prop::array::uniform2(told())),
     )
         .prop_map(
-            |((args, task), result, pid, facts, strings, binary, kept, (limited, latest))| World {
+            |((args, task), result, pid, facts, strings, binary, kept, (limited, latest, told))| World {
                 args,
                 result,
                 pid,
@@ -572,6 +656,7 @@ fn world() -> impl Strategy<Value = World> {
                 scratch: true,
                 limited,
                 latest,
+                told,
             },
         )
 }

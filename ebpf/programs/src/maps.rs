@@ -166,6 +166,35 @@ pub static EXECUTABLE: PerCpuArray<Executable> = PerCpuArray::with_max_entries(C
 #[map(name = "socktrack_map")]
 pub static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(1, 0);
 
+/// Who is told what.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct OrdersKey {
+    /// The thread, as `pid_tgid`.
+    pub thread: u64,
+    /// Number of the policy whose enforcer it is.
+    pub policy: u64,
+}
+
+/// What an enforcer is to do.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Orders {
+    /// The [orders](ebpf_abi::hook::orders).
+    pub what: u64,
+    /// When the thread began: another one may have its number later.
+    pub since: u64,
+}
+
+/// `BPF_F_NO_COMMON_LRU`: each CPU has room of its own. With one room for all, CPUs take free places in batches, and when there
+/// are many of them entries make way although there is room.
+const ROOM_PER_CPU: u32 = 1 << 1;
+
+/// What enforcers were told and have not done yet: for most threads the time between two hooks of one system call. Of a thread
+/// that never comes to a call of its enforcer it makes way for later ones.
+#[map(name = "enforcer_data")]
+pub static ORDERS: LruHashMap<OrdersKey, Orders> = LruHashMap::with_max_entries(8_192, ROOM_PER_CPU);
+
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]
 pub static COUNTERS: Array<u64> = Array::with_max_entries(counters::COUNT, 0);

@@ -1,6 +1,6 @@
 //! A hook: where events come from, what they carry, which are wanted.
 
-use super::{Arg, Selector, Track};
+use super::{Action, Arg, Selector, Track};
 use crate::object::keywords;
 use crate::place::Place;
 use crate::syscalls::{Abi, Syscall};
@@ -56,6 +56,12 @@ impl Hook {
     /// Whether a program at the return is needed.
     pub fn needs_return(&self) -> bool {
         self.returns.is_some() || self.args.iter().any(|arg| arg.return_copy)
+    }
+
+    /// What its selectors do, at the entry and at the return.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        let selectors = self.selectors.iter();
+        selectors.flat_map(|selector| selector.actions.iter().chain(&selector.return_actions))
     }
 }
 

@@ -7,7 +7,7 @@ use super::lists::{self, Call};
 use crate::arg_type::Class;
 use crate::kernel::{Answer, Prototype};
 use crate::model::{Arg, Functions, Hook, HookKind, Returns, Target, Track};
-use crate::place::Spanned;
+use crate::place::{Place, Spanned};
 use crate::spec::{Kprobe, Str};
 use crate::suggest;
 use crate::syscalls::Syscall;
@@ -133,19 +133,23 @@ fn prototype(functions: &Functions, written: &Kprobe, may_be_missing: bool, cx: 
                 }
             }
         }
-        Functions::Syscalls(syscalls) => {
+        Functions::Syscalls(syscalls) if !may_be_missing => {
             for syscall in syscalls {
-                let symbols = syscall.symbols();
-                let answers: Vec<_> = symbols.iter().map(|symbol| cx.kernel.function(symbol)).collect();
-                if !may_be_missing && answers.iter().all(|answer| matches!(answer, Answer::Missing { .. })) {
-                    let reason = format!("the kernel has no system call {syscall}");
-                    missing(&written.call.place, reason, None, cx);
-                }
+                check_syscall(syscall, &written.call.place, cx);
             }
         }
-        Functions::AllSyscalls | Functions::Matching(_) => {}
+        Functions::Syscalls(_) | Functions::AllSyscalls | Functions::Matching(_) => {}
     }
     common
+}
+
+/// Reports a system call that the kernel does not have.
+pub(super) fn check_syscall(syscall: &Syscall, place: &Place, cx: &mut Context<'_>) {
+    let symbols = syscall.symbols();
+    let mut answers = symbols.iter().map(|symbol| cx.kernel.function(symbol));
+    if answers.all(|answer| matches!(answer, Answer::Missing { .. })) {
+        missing(place, format!("the kernel has no system call {syscall}"), None, cx);
+    }
 }
 
 fn return_action(action: Option<&Str>, returns: Option<&Arg>, cx: &mut Context<'_>) -> Option<Track> {

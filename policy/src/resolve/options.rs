@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 
+use super::functions::check_syscall;
 use super::lists::{self, Call, Named};
 use super::{Context, hooks};
+use crate::kernel::Answer;
 use crate::leaf::number;
 use crate::model::{Enforcer, Functions, Mode, Options, OverrideMethod};
 use crate::place::Spanned;
 use crate::spec;
 use crate::suggest;
+use crate::syscalls::Syscall;
 
 const NAMES: [&str; 5] = [
     "disable-kprobe-multi",
@@ -90,14 +93,32 @@ pub(super) fn enforcer(enforcers: &[spec::Enforcer], lists: &[Named], cx: &mut C
         cx.error(&written.place, "the enforcer has no calls");
     }
     for call in &written.calls {
-        match lists::call(call, lists, cx) {
-            Call::One(name) if name.starts_with(hooks::SECURITY) => enforcer.functions.push(name.into()),
-            Call::One(name) => enforcer.syscalls.extend(lists::syscall(name, &call.place, cx)),
-            Call::List(None) => {}
-            Call::List(Some(Functions::Syscalls(syscalls))) => enforcer.syscalls.extend(syscalls.iter().cloned()),
-            Call::List(Some(Functions::AllSyscalls)) => enforcer.all_syscalls = true,
-            Call::List(Some(Functions::Named(names))) => names_of(names, call, &mut enforcer, cx),
-            Call::List(Some(Functions::Matching(_))) => {
+        let one;
+        let functions = match lists::call(call, lists, cx) {
+            Call::One(name) => {
+                one = Functions::Named(vec![name.into()]);
+                &one
+            }
+            Call::List(Some(functions)) => functions,
+            Call::List(None) => continue,
+        };
+        match functions {
+            Functions::Named(names) => {
+                for name in names {
+                    if name.starts_with(hooks::SECURITY) {
+                        add_function(name, call, &mut enforcer, cx);
+                    } else if let Some(syscall) = lists::syscall(name, &call.place, cx) {
+                        add_syscall(&syscall, call, &mut enforcer, cx);
+                    }
+                }
+            }
+            Functions::Syscalls(syscalls) => {
+                for syscall in syscalls {
+                    add_syscall(syscall, call, &mut enforcer, cx);
+                }
+            }
+            Functions::AllSyscalls => enforcer.all_syscalls = true,
+            Functions::Matching(_) => {
                 cx.error(
                     &call.place,
                     "an enforcer stops system calls and security_ functions only",
@@ -109,12 +130,14 @@ pub(super) fn enforcer(enforcers: &[spec::Enforcer], lists: &[Named], cx: &mut C
     Some(enforcer)
 }
 
-fn names_of(names: &[String], call: &Spanned<String>, enforcer: &mut Enforcer, cx: &mut Context<'_>) {
-    for name in names {
-        if name.starts_with(hooks::SECURITY) {
-            enforcer.functions.push(name.clone());
-        } else {
-            enforcer.syscalls.extend(lists::syscall(name, &call.place, cx));
-        }
+fn add_function(name: &str, call: &Spanned<String>, enforcer: &mut Enforcer, cx: &mut Context<'_>) {
+    if let Answer::Missing { reason, help } = cx.kernel.function(name) {
+        hooks::missing(&call.place, reason, help, cx);
     }
+    enforcer.functions.push(name.to_owned());
+}
+
+fn add_syscall(syscall: &Syscall, call: &Spanned<String>, enforcer: &mut Enforcer, cx: &mut Context<'_>) {
+    check_syscall(syscall, &call.place, cx);
+    enforcer.syscalls.push(syscall.clone());
 }

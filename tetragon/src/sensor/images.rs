@@ -93,12 +93,6 @@ pub(super) fn point() -> PointKey {
     }
 }
 
-/// Whether a hook notes conditions, and reports nothing.
-pub(super) fn is_mark(hook: &Hook) -> bool {
-    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-    actions.any(|action| matches!(action, Action::Mark(_)))
-}
-
 /// The processes of the kernel's map, and what changes their [`Images`].
 #[derive(Debug)]
 pub(super) struct Processes<'a> {

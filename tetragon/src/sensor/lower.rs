@@ -22,6 +22,7 @@ use crate::{errand::Request, procfs::Procfs};
 use super::{
     Error,
     argument::{Role, argument},
+    enforcer,
     filter::{self, NotYet},
     images::Conditions,
     loader,
@@ -42,6 +43,18 @@ pub(super) struct Wanted {
     pub(super) labels: Vec<String>,
 }
 
+impl Wanted {
+    /// What reports nothing.
+    fn silent(parts: Vec<(PointKey, Hook)>) -> Self {
+        Self {
+            parts,
+            info: HookInfo::default(),
+            position: 0,
+            labels: vec![],
+        }
+    }
+}
+
 /// Everything that `policy` wants. Conditions on executables that hold beyond the moment are added to `conditions`.
 pub(super) fn policy(
     policy: &Policy,
@@ -59,9 +72,6 @@ pub(super) fn policy(
             reason,
         });
     }
-    if policy.enforcer.is_some() {
-        return Err(not_yet("enforcers".into()));
-    }
     let namespaces = crate::procfs::namespaces(&procfs.file(1, "ns"));
     let mut process = |condition: &ProcessFilter| {
         let host = |position| namespaces.at(position);
@@ -76,6 +86,12 @@ pub(super) fn policy(
         },
     };
     let mut wanted = vec![];
+    if let Some(enforcer) = &policy.enforcer {
+        // Before anything that tells it what to do.
+        let parts = enforcer::parts(policy, enforcer, kernel);
+        let parts = parts.map_err(|reason| failed(&"spec.enforcers[0]", reason))?;
+        wanted.push(Wanted::silent(parts));
+    }
     if policy.loader {
         wanted.push(loader::wanted(policy, kernel).map_err(|reason| failed(&"spec.loader", reason))?);
     }
@@ -486,26 +502,13 @@ fn lower_action(
         model::Action::NoPost => Action::NoPost,
         model::Action::Signal(number) => Action::Signal(*number),
         model::Action::Sigkill => Action::Signal(9),
-        model::Action::Override(model::Override::Return(value)) => match point.kind {
-            // Another number would not be an error to the function's callers, and 0 would let it run.
-            PointKind::Lsm(_) | PointKind::Security(_) | PointKind::Modify(_) if !(-4_095..0).contains(value) => {
-                return Err(Reason::Kernel(format!(
-                    "Override with argError {value}: a security hook denies with -4095 to -1"
-                )));
-            }
-            PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
-                return Err(Reason::Kernel(
-                    "this kernel cannot override what functions return: it was built without \
-                     CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or Sigkill"
-                        .into(),
-                ));
-            }
-            PointKind::Lsm(_)
-            | PointKind::Security(_)
-            | PointKind::Modify(_)
-            | PointKind::Kprobe
-            | PointKind::Syscall { .. } => Action::Override(*value),
-            _ => return Err(Reason::Kernel("Override cannot be done here".into())),
+        model::Action::Override(model::Override::Return(value)) => {
+            may_return(*value, "Override", point)?;
+            Action::Override(*value)
+        }
+        model::Action::NotifyEnforcer { error, signal } => Action::Notify {
+            error: error.unwrap_or(0),
+            signal: signal.unwrap_or(0),
         },
         model::Action::Track(track, position) => {
             let Some(socket) = socket(*position) else {
@@ -521,6 +524,30 @@ fn lower_action(
         }
         model::Action::GetUrl(_) => Action::Ask(GET_URL),
         model::Action::DnsLookup(_) => Action::Ask(DNS_LOOKUP),
+        model::Action::CleanupEnforcerNotification => Action::Withdraw,
         other => return Err(Reason::NotYet(format!("action {}", other.kind().name()))),
     })
+}
+
+/// Why `action` cannot make the function at `point` return `value` instead of being run, if it cannot.
+pub(super) fn may_return(value: i32, action: &str, point: &PointKey) -> Result<(), Reason> {
+    match point.kind {
+        // Another number would not be an error to the function's callers, and 0 would let it run.
+        PointKind::Lsm(_) | PointKind::Security(_) | PointKind::Modify(_) if !(-4_095..0).contains(&value) => {
+            Err(Reason::Kernel(format!(
+                "{action} with argError {value}: a security hook denies with -4095 to -1"
+            )))
+        }
+        PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => Err(Reason::Kernel(format!(
+            "{action} of {}: this kernel cannot override what functions return: it was built without \
+             CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or a signal",
+            point.name
+        ))),
+        PointKind::Lsm(_)
+        | PointKind::Security(_)
+        | PointKind::Modify(_)
+        | PointKind::Kprobe
+        | PointKind::Syscall { .. } => Ok(()),
+        _ => Err(Reason::Kernel(format!("{action} cannot be done here"))),
+    }
 }

@@ -20,6 +20,7 @@
 mod argument;
 mod counters;
 mod elf;
+mod enforcer;
 mod error;
 mod files;
 mod filter;

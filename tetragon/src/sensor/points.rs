@@ -1,12 +1,12 @@
 //! Hook points: where they are, and how the kernel calls programs there.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use ebpf_abi::event::op;
 use ebpf_codegen::Context;
 use ebpf_loader::probe;
 use policy::{
-    model::{self, Functions, HookKind, Target},
+    model::{self, Enforcer, Functions, HookKind, Target},
     syscalls::Syscall,
 };
 use policy_btf::LSM;
@@ -196,15 +196,9 @@ impl PointKind {
 
 /// The hook points of `hook`: the cheapest kind that can do what it asks for.
 pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
-    let key = |kind, group: &str, name: &str| PointKey {
-        kind,
-        name: name.to_owned(),
-        group: group.to_owned(),
-        operands: String::new(),
-    };
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
-            let kind = function_kind(hook, kernel);
+            let kind = function_kind(Needs::of(hook), kernel);
             // The policy was checked: what is missing now may be missing.
             let there = names.iter().filter(|name| kernel.is_function(name));
             there.map(|name| key(kind(name), "", name)).collect()
@@ -212,17 +206,15 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
         Target::Functions(Functions::Syscalls(syscalls)) => {
             let mut points = vec![];
             for syscall in syscalls {
-                match syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol)) {
-                    Some(symbol) => points.push(key(syscall_kind(hook, kernel, syscall, &symbol), "", &symbol)),
-                    None if hook.may_be_missing => {}
-                    None => return Err(Reason::Kernel(format!("the kernel has no system call `{syscall}`"))),
+                match syscall_point(&Needs::of(hook), syscall, kernel) {
+                    Err(_) if hook.may_be_missing => {}
+                    point => points.push(point?),
                 }
             }
             points
         }
         Target::Functions(Functions::AllSyscalls) => {
-            let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-            if actions.any(|action| matches!(action, model::Action::Override(_))) {
+            if Needs::of(hook).overrides {
                 return Err(Reason::Kernel(
                     "all system calls cannot be overridden at once: name those that are to be".into(),
                 ));
@@ -230,7 +222,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             vec![key(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
-            let kind = function_kind(hook, kernel);
+            let kind = function_kind(Needs::of(hook), kernel);
             let names = functions::matching(pattern).map_err(Reason::Kernel)?;
             names.iter().map(|name| key(kind(name), "", name)).collect()
         }
@@ -275,22 +267,97 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
     })
 }
 
+/// The hook points of `enforcer`, each once; `overrides`: that it may be told to return an error.
+pub(super) fn of_enforcer(
+    enforcer: &Enforcer,
+    overrides: bool,
+    kernel: &Running<'_>,
+) -> Result<BTreeSet<PointKey>, Reason> {
+    let Enforcer {
+        syscalls,
+        all_syscalls,
+        functions,
+    } = enforcer;
+    if *all_syscalls {
+        return Err(Reason::Kernel(
+            "all system calls cannot be stopped at once: name those that are to be".into(),
+        ));
+    }
+    let needs = Needs {
+        overrides,
+        ..Needs::default()
+    };
+    let kind = function_kind(needs.clone(), kernel);
+    let function = |name: &String| {
+        let point = kernel.is_function(name).then(|| key(kind(name), "", name));
+        point.ok_or_else(|| Reason::Kernel(format!("the kernel has no function `{name}`")))
+    };
+    let syscalls = syscalls.iter().map(|syscall| syscall_point(&needs, syscall, kernel));
+    syscalls.chain(functions.iter().map(function)).collect()
+}
+
+fn key(kind: PointKind, group: &str, name: &str) -> PointKey {
+    PointKey {
+        kind,
+        name: name.to_owned(),
+        group: group.to_owned(),
+        operands: String::new(),
+    }
+}
+
+/// What is asked for at a function.
+#[derive(Clone, Debug, Default)]
+struct Needs {
+    /// To skip it.
+    overrides: bool,
+    /// To see its return.
+    returns: bool,
+    /// Registers by name.
+    registers: bool,
+    /// Parameters, by position.
+    parameters: Vec<u32>,
+}
+
+impl Needs {
+    fn of(hook: &model::Hook) -> Self {
+        let read = hook.args.iter().chain(&hook.data);
+        let parameters = read.filter(|arg| matches!(arg.source, model::Source::Parameter));
+        let parameters = parameters.flat_map(|arg| {
+            let size = arg.size_index.and_then(|size| size.checked_sub(1));
+            [Some(arg.index), size]
+        });
+        Self {
+            parameters: parameters.flatten().collect(),
+            overrides: hook
+                .actions()
+                .any(|action| matches!(action, model::Action::Override(_))),
+            returns: hook.needs_return(),
+            registers: hook
+                .data
+                .iter()
+                .any(|arg| matches!(arg.source, model::Source::Register(_))),
+        }
+    }
+}
+
 /// The kind of hook point for each function by name. Trampolines are cheaper, but have no registers, and can skip only the
 /// functions of security hooks.
 ///
 /// While a program at a trampoline is preempted, the calls of others on its CPU pass it unseen (`bpf_prog_enter_recur`,
 /// kernel/bpf/trampoline.c): where that may be, it is for returns only. Programs of kprobes are not preempted. Those of
 /// security hooks are always run, if no security module before has denied: so they are for denials only.
-fn function_kind<'a>(hook: &'a model::Hook, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
-    let overrides = overrides(hook);
+fn function_kind<'a>(needs: Needs, kernel: &'a Running<'_>) -> impl Fn(&str) -> PointKind + 'a {
+    let (overrides, returns) = (needs.overrides, needs.returns);
     move |name: &str| match kernel.parameters(name) {
-        Some(count @ 0..=6) if can_be_trampoline(hook, kernel, name) && (!overrides || name.starts_with(SECURITY)) => {
+        Some(count @ 0..=6)
+            if can_be_trampoline(&needs, kernel, name) && (!overrides || name.starts_with(SECURITY)) =>
+        {
             let parameters = Parameters::of(kernel, name, count as u8);
-            if overrides && !hook.needs_return() && has_lsm_hook(kernel, name) {
+            if overrides && !returns && has_lsm_hook(kernel, name) {
                 PointKind::Security(parameters)
             } else if overrides {
                 PointKind::Modify(parameters)
-            } else if probe::preemptible() && !hook.needs_return() {
+            } else if probe::preemptible() && !returns {
                 PointKind::Kprobe
             } else {
                 PointKind::Function(parameters)
@@ -307,51 +374,38 @@ fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
         && probe::lsm_enabled("bpf") == Some(true)
 }
 
-/// Whether `hook` skips what it is at.
-fn overrides(hook: &model::Hook) -> bool {
-    let selectors = hook.selectors.iter();
-    let mut actions = selectors.flat_map(|selector| selector.actions.iter().chain(&selector.return_actions));
-    actions.any(|action| matches!(action, model::Action::Override(_)))
-}
-
-/// Whether what `hook` looks at can be read at a trampoline of function `name`: no registers by name, and no parameter of a
-/// type that the verifier does not know.
+/// Whether what is asked for can be done at a trampoline of function `name`: no registers by name, and no parameter of a type
+/// that the verifier does not know.
 ///
 /// Not one that can be skipped either (`bpf_override_return`): its trampoline would run the function all the same, or
 /// spoil the value that is returned instead (seen on 6.12).
-fn can_be_trampoline(hook: &model::Hook, kernel: &Running<'_>, name: &str) -> bool {
-    let readable = |arg: &model::Arg| match arg.source {
-        model::Source::Register(_) => false,
-        model::Source::CurrentTask => true,
-        model::Source::Parameter => {
-            let size = arg.size_index.and_then(|size| size.checked_sub(1));
-            [Some(arg.index), size]
-                .into_iter()
-                .flatten()
-                .all(|index| kernel.is_readable(name, index))
-        }
-    };
-    hook.args.iter().chain(&hook.data).all(readable) && !probe::can_be_skipped(name)
+fn can_be_trampoline(needs: &Needs, kernel: &Running<'_>, name: &str) -> bool {
+    let mut parameters = needs.parameters.iter();
+    !needs.registers && parameters.all(|&index| kernel.is_readable(name, index)) && !probe::can_be_skipped(name)
 }
 
-/// The kind of hook point for a system call whose function is `name`.
+/// The hook point of a system call.
 ///
 /// Where returns are seen by breakpoints, the kernel keeps so many calls in mind as it has processors, or ten
 /// (`register_kretprobe`, kernel/kprobes.c): as long as others wait in the same call, a return passes unseen. Trampolines
 /// have no such limit; but of a call that never returns they would be held for ever.
-fn syscall_kind(hook: &model::Hook, kernel: &Running<'_>, syscall: &Syscall, name: &str) -> PointKind {
+fn syscall_point(needs: &Needs, syscall: &Syscall, kernel: &Running<'_>) -> Result<PointKey, Reason> {
+    let name = syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol));
+    let name = name.ok_or_else(|| Reason::Kernel(format!("the kernel has no system call `{syscall}`")))?;
     let compat = syscall.abi.is_32_bit();
     let returns = !matches!(syscall.name, "exit" | "exit_group");
-    let better = hook.needs_return() || !probe::preemptible();
-    // The only parameter are the registers.
-    let trampoline = kernel.parameters(name) == Some(1) && kernel.is_readable(name, 0) && !probe::can_be_skipped(name);
-    let registers = hook
-        .data
-        .iter()
-        .any(|arg| matches!(arg.source, model::Source::Register(_)));
-    if returns && better && trampoline && !overrides(hook) && !registers {
+    let better = needs.returns || !probe::preemptible();
+    // The only parameter are the registers of the call.
+    let registers = Needs {
+        parameters: vec![0],
+        registers: needs.registers,
+        ..Needs::default()
+    };
+    let trampoline = kernel.parameters(&name) == Some(1) && can_be_trampoline(&registers, kernel, &name);
+    let kind = if returns && better && trampoline && !needs.overrides {
         PointKind::SyscallFunction { compat }
     } else {
         PointKind::Syscall { compat }
-    }
+    };
+    Ok(key(kind, "", &name))
 }

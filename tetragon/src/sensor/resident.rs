@@ -11,13 +11,7 @@ use tetragon_api::v1::{
     TracingPolicyStats,
 };
 
-use super::{
-    Error,
-    counters::Counters,
-    images::{self, Conditions},
-    lower::Wanted,
-    points::PointKey,
-};
+use super::{Error, counters::Counters, images::Conditions, lower::Wanted, points::PointKey};
 
 /// Who a policy is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +100,11 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    /// A part of `wanted` with the `number` and the counters that it was given.
+    /// A part of `wanted` with the numbers, of the policy and its own, and the counters that it was given.
     pub(super) fn new(
         wanted: &Wanted,
         (point, kind, hook): (PointKey, ProgramKind, Hook),
-        number: u32,
+        (policy, number): (u64, u32),
         counters: Range<u32>,
     ) -> Self {
         let Wanted {
@@ -126,7 +120,7 @@ impl Placed {
         Self {
             point,
             kind,
-            hook: Hook { number, ..hook },
+            hook: Hook { number, policy, ..hook },
             description,
             position: *position,
             labels: labels.clone(),
@@ -139,15 +133,16 @@ impl Placed {
         self.hook.number
     }
 
-    /// What is to be compiled in `mode`.
-    pub(super) fn in_mode(&self, mode: Mode) -> Hook {
+    /// What is to be compiled in `mode`, if anything.
+    pub(super) fn in_mode(&self, mode: Mode) -> Option<Hook> {
         let monitor = mode == Mode::Monitor && self.has_modes();
         let skipped = if monitor { selectors(&self.hook) } else { 0 };
-        Hook {
+        let hook = Hook {
             monitor,
-            counters: Some(self.counters.start + skipped),
+            counters: (!is_silent(&self.hook)).then_some(self.counters.start + skipped),
             ..self.hook.clone()
-        }
+        };
+        (!monitor || !is_enforcer(&self.hook)).then_some(hook)
     }
 
     fn has_modes(&self) -> bool {
@@ -156,7 +151,7 @@ impl Placed {
 
     /// How often the actions of its selectors were taken.
     fn counts(&self, counters: &Counters) -> Result<Vec<TracingPolicySelectorActionCounters>, Error> {
-        if images::is_mark(&self.hook) {
+        if is_silent(&self.hook) {
             return Ok(vec![]);
         }
         let nothing = Selector::default();
@@ -184,6 +179,18 @@ impl Placed {
     }
 }
 
+/// Whether `hook` does what other hooks of its policy decide.
+pub(super) fn is_enforcer(hook: &Hook) -> bool {
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    actions.any(|action| matches!(action, Action::Enforce { .. }))
+}
+
+/// Whether `hook` is none of the policy's text, and has nothing to report.
+fn is_silent(hook: &Hook) -> bool {
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    actions.any(|action| matches!(action, Action::Mark(_) | Action::Enforce { .. }))
+}
+
 /// How many counters `hook` needs in one mode.
 pub(super) fn selectors(hook: &Hook) -> u32 {
     hook.selectors.len().max(1) as u32
@@ -195,7 +202,12 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
     let mut counts = TracingPolicyActionCounters::default();
     for action in &selector.actions {
         match action {
-            Action::Post(_) | Action::Mark(_) | Action::Ask(_) | Action::Ownership(_) => {}
+            Action::Post(_)
+            | Action::Mark(_)
+            | Action::Ask(_)
+            | Action::Ownership(_)
+            | Action::Withdraw
+            | Action::Enforce { .. } => {}
             Action::NoPost => counts.nopost = all,
             Action::Signal(_) => {
                 counts.signal += enforced;
@@ -204,6 +216,10 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
             Action::Override(_) => {
                 counts.r#override += enforced;
                 counts.monitor_override += monitored;
+            }
+            Action::Notify { .. } => {
+                counts.notify_enforcer += enforced;
+                counts.monitor_notify_enforcer += monitored;
             }
         }
     }
@@ -242,6 +258,12 @@ impl Resident {
             }
         }
         points
+    }
+
+    /// Whether its enforcer is at `point`.
+    pub(super) fn has_enforcer_at(&self, point: &PointKey) -> bool {
+        let mut hooks = self.hooks.iter().filter(|hook| hook.point == *point);
+        hooks.any(|hook| is_enforcer(&hook.hook))
     }
 
     /// How often it acted.
@@ -307,6 +329,12 @@ mod tests {
             ..TracingPolicyActionCounters::default()
         };
         assert_eq!(killed, expected);
+        let told = Action::Notify { error: -1, signal: 9 };
+        let told = actions(&selector(&[told, Action::Withdraw]), &Stage::Whole, 3, 2);
+        assert_eq!(
+            (told.post, told.notify_enforcer, told.monitor_notify_enforcer),
+            (5, 3, 2)
+        );
         let silent = actions(&selector(&[Action::NoPost]), &Stage::Whole, 3, 0);
         assert_eq!((silent.post, silent.nopost), (0, 3));
         assert_eq!(actions(&selector(&[]), &Stage::Return, 3, 0).post, 3);

@@ -28,7 +28,7 @@ use super::{
     lower::{self, Wanted},
     point::{self, Attached},
     points::PointKey,
-    resident::{Placed, Resident, State, selectors},
+    resident::{Placed, Resident, State, is_enforcer, selectors},
     running::{Running, Symbols},
     tracepoint,
 };
@@ -408,15 +408,16 @@ impl Sensors {
         let numbers = self
             .table
             .add(hooks.iter().map(|(wanted, _)| wanted.info.clone()).collect());
+        let policy = self.next_number();
         let mut placed = vec![];
         for ((wanted, kinds), number) in hooks.iter().zip(numbers) {
             let parts = wanted.parts.iter().zip(kinds).zip(&mut counters);
             placed.extend(parts.map(|(((point, hook), kind), counters)| {
-                Placed::new(wanted, (point.clone(), *kind, hook.clone()), number, counters)
+                Placed::new(wanted, (point.clone(), *kind, hook.clone()), (policy, number), counters)
             }));
         }
         let resident = Resident {
-            number: self.next_number(),
+            number: policy,
             state: State::Disabled,
             mode: *mode,
             enforces: *enforces,
@@ -464,14 +465,19 @@ impl Sensors {
                 }
             }
         }
-        // First what others ask for, and longest. Whoever enters a function returns: its return comes before it.
+        // First what others ask for, and longest. Whoever enters a function returns: its return comes before it. Whoever is told
+        // something is there to hear it.
+        let enforces = |point: &PointKey| {
+            let mut changed = ids.iter().filter_map(|id| self.policies.get(id));
+            changed.any(|policy| policy.has_enforcer_at(point))
+        };
         let rank = |point: &PointKey| match () {
             () if *point == images::point() => 0,
-            () if point.kind.sees_return() => 1,
+            () if point.kind.sees_return() || enforces(point) => 1,
             () => 2,
         };
-        points.sort_by_key(|(point, _)| rank(point));
-        if *state != State::Enabled {
+        points.sort_by_cached_key(|(point, _)| rank(point));
+        if *state != State::Enabled || mode == Some(Mode::Monitor) {
             points.reverse();
         }
         for (index, (point, kind)) in points.iter().enumerate() {
@@ -548,7 +554,8 @@ impl Sensors {
         Ok(())
     }
 
-    /// The hooks of all enabled policies at `point`, in the order in which the policies came.
+    /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that they are
+    /// told before they look.
     fn hooks_at(&self, point: &PointKey) -> Vec<Hook> {
         let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
         let mut policies: Vec<&Resident> = enabled.collect();
@@ -556,10 +563,12 @@ impl Sensors {
         let hooks = policies
             .iter()
             .flat_map(|policy| policy.hooks.iter().map(|hook| (hook, policy.mode)));
-        hooks
+        let mut hooks: Vec<Hook> = hooks
             .filter(|(hook, _)| hook.point == *point)
-            .map(|(hook, mode)| hook.in_mode(mode))
-            .collect()
+            .filter_map(|(hook, mode)| hook.in_mode(mode))
+            .collect();
+        hooks.sort_by_key(is_enforcer);
+        hooks
     }
 
     fn take_out(&mut self, id: &Id, workshop: &Workshop) -> Result<(), Error> {

@@ -28,6 +28,8 @@ pub(super) struct World {
     pub(super) scratch: bool,
     /// The generation that ran last.
     pub(super) latest: u64,
+    /// What the enforcers of policies 0 and 1 were told for the current thread.
+    pub(super) told: [u64; 2],
 }
 
 impl World {
@@ -139,6 +141,10 @@ pub(super) enum Done {
     Count(u64),
     Signal(u64),
     Override(u64),
+    /// Policy, and what its enforcer is told.
+    Notify(u64, u64),
+    /// Policy whose enforcer was asked what to do, or is to do nothing.
+    Take(u64),
     Begin(u64, u64, u64),
     Number(u64, u64),
     Text(u64, Vec<u8>),
@@ -188,6 +194,7 @@ struct Machine<'a> {
     regs: [u64; 11],
     latest: [u8; 8],
     owners: Owners,
+    told: [u64; 2],
     done: Vec<Done>,
 }
 
@@ -218,6 +225,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         regs: [0; 11],
         latest: world.latest.to_le_bytes(),
         owners: Owners::default(),
+        told: world.told,
         done: vec![],
     };
     if let Context::SyscallRegisters { .. } = context {
@@ -356,6 +364,8 @@ impl Machine<'_> {
             runtime::FACT,
             runtime::FORGET,
             runtime::MARK,
+            runtime::NOTIFY,
+            runtime::TAKE,
             runtime::SYSCALL,
             runtime::PARENT,
             runtime::PID,
@@ -403,6 +413,14 @@ impl Machine<'_> {
                 self.note(Done::Keep(r2, r3, saved, owner, r4 != 0))
             }
             Some(runtime::MARK) => self.note(Done::Mark(r1)),
+            Some(runtime::NOTIFY) => {
+                self.told[r1 as usize] = r2;
+                self.note(Done::Notify(r1, r2))
+            }
+            Some(runtime::TAKE) => {
+                self.note(Done::Take(r1));
+                std::mem::take(&mut self.told[r1 as usize])
+            }
             Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
             Some(runtime::RESUME) => {
                 let stacks = [ENTERED, ENTERED + 8].map(u64::to_le_bytes);

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
-    let (mut verdict, mut skipped) = (0, false);
+    let (mut verdict, mut skipped, mut told) = (0, false, world.told);
     let mut owners = Owners::default();
     let generation = point.generation.map_or(world.latest, u64::from);
     if generation < world.latest {
@@ -107,6 +107,35 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         }
                         4
                     }
+                    Action::Notify { error, signal } => {
+                        if !hook.monitor {
+                            let orders = u64::from(signal) << 32 | u64::from(error as u32);
+                            told[hook.policy as usize] = orders;
+                            done.push(Done::Notify(hook.policy, orders));
+                        }
+                        12
+                    }
+                    Action::Withdraw => {
+                        told[hook.policy as usize] = 0;
+                        done.push(Done::Take(hook.policy));
+                        13
+                    }
+                    Action::Enforce { .. } if hook.monitor => 8,
+                    Action::Enforce { overrides } => {
+                        done.push(Done::Take(hook.policy));
+                        let orders = std::mem::take(&mut told[hook.policy as usize]);
+                        let (error, signal) = (i64::from(orders as u32 as i32), orders >> 32);
+                        done.extend((signal != 0).then_some(Done::Signal(signal)));
+                        let decides = overrides && verdict == 0 && !skipped;
+                        if !matches!(point.context, Context::Lsm { .. }) {
+                            let skips = decides && error != 0;
+                            done.extend(skips.then_some(Done::Override(error as u64)));
+                            skipped |= skips;
+                        } else if decides && (-4_095..0).contains(&error) {
+                            verdict = error as u64;
+                        }
+                        8
+                    }
                     Action::Signal(number) => {
                         done.extend((!hook.monitor).then(|| Done::Signal(u64::from(number))));
                         if number == 9 { 2 } else { 9 }
@@ -114,7 +143,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 };
             }
             missed = false;
-            let silent = |action: &Action| matches!(action, Action::NoPost | Action::Mark(_));
+            let silent = |action: &Action| matches!(action, Action::NoPost | Action::Mark(_) | Action::Enforce { .. });
             if !selector.actions.iter().any(silent) {
                 withdrawn = false;
                 report(point, hook, (index, last), how, (world, owner), &mut done);

@@ -5,6 +5,7 @@
 
 mod count;
 mod data;
+mod enforce;
 mod entry;
 mod fact;
 mod limit;
