@@ -228,7 +228,8 @@ fn lsm_hooks() {
 #[test]
 fn enforcers() {
     let calls = |calls: &str, expected| {
-        let tell = "kprobes: [{call: fd_install, syscall: false, selectors: [{matchActions: [{action: NotifyEnforcer, argSig: 9}]}]}]";
+        let selectors = "[{matchActions: [{action: NotifyEnforcer, argSig: 9}]}]";
+        let tell = format!("kprobes: [{{call: fd_install, syscall: false, selectors: {selectors}}}]");
         spec(&format!("enforcers: [{{calls: {calls}}}]\n{tell}"), expected);
     };
     calls("[sys_read]", expect![""]);

@@ -291,11 +291,12 @@ pub mod runtime {
     /// [`Images`](crate::map::Images).
     pub const MARK: &str = "hook_mark";
 
-    /// `(policy, orders) -> 1`: tells the enforcer of a policy what to do at its next call by the current thread, in place of
-    /// what it was told before. See [`orders`](super::orders).
+    /// `(policy, orders) -> 1`: tells the enforcer of a policy what to do at its next call by the current thread, in
+    /// place of what it was told before. See [`orders`](super::orders).
     pub const NOTIFY: &str = "hook_notify";
 
-    /// `(policy) -> orders`: what the enforcer of a policy is to do with the current thread, and no longer: 0 for nothing.
+    /// `(policy) -> orders`: what the enforcer of a policy is to do with the current thread, and no longer: 0 for
+    /// nothing.
     pub const TAKE: &str = "hook_take";
 
     /// `(scratch, milliseconds, scope) -> limited`: whether a record like this one was let through less than so long ago.
@@ -305,7 +306,8 @@ pub mod runtime {
     pub const SEND: &str = "hook_send";
 }
 
-/// What an enforcer is told, as one word: an error to return in the low half, a signal to send in the high one, 0 for none.
+/// What an enforcer is told, as one word: an error to return in the low half, a signal to send in the high one, 0 for
+/// none.
 pub const fn orders(error: i32, signal: u8) -> u64 {
     (signal as u64) << 32 | error as u32 as u64
 }

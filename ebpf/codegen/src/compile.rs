@@ -241,7 +241,8 @@ fn compile_filter(asm: &mut Assembler, reader: &mut Reader, hook: &Hook, filter:
     }
 }
 
-/// Has the function skipped, with the number in [`ORDERS`] as its result, or goes to `decided` if that was done already.
+/// Has the function skipped, with the number in [`ORDERS`] as its result, or goes to `decided` if that was done
+/// already.
 fn decide(asm: &mut Assembler, verdict: bool, decided: Label) {
     asm.jump_if(Condition::Ne, VERDICT, 0, decided);
     if verdict {

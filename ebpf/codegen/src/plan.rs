@@ -84,7 +84,7 @@ impl Hook {
 
     /// Whether it may look at what the function was called with.
     pub(crate) fn has_parameters(&self) -> bool {
-        !self.args.is_empty() || self.stage != Stage::Whole
+        !self.args.is_empty() || !self.sockets.is_empty() || self.stage != Stage::Whole
     }
 
     /// Whether it changes whom sockets belong to.
@@ -429,7 +429,8 @@ pub enum Action {
     /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which
     /// must not be 0; elsewhere `bpf_override_return`, which the function must allow.
     Override(i32),
-    /// Tell the enforcer of the policy what to do at its next call by the current thread, in place of what it was told before.
+    /// Tell the enforcer of the policy what to do at its next call by the current thread, in place of what it was told
+    /// before.
     Notify {
         /// What the call returns instead of being run; 0 to run it.
         error: i32,
@@ -440,8 +441,8 @@ pub enum Action {
     Withdraw,
     /// Be the enforcer: do what it was told for the current thread, once. Do not report.
     Enforce {
-        /// Whether it is ever told to return an error. If so, that is like [`Override`](Self::Override); where the result is the
-        /// verdict, numbers that are none are left out.
+        /// Whether it is ever told to return an error. If so, that is like [`Override`](Self::Override); where the
+        /// result is the verdict, numbers that are none are left out.
         overrides: bool,
     },
 }

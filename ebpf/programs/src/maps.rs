@@ -186,12 +186,12 @@ pub struct Orders {
     pub since: u64,
 }
 
-/// `BPF_F_NO_COMMON_LRU`: each CPU has room of its own. With one room for all, CPUs take free places in batches, and when there
-/// are many of them entries make way although there is room.
+/// `BPF_F_NO_COMMON_LRU`: each CPU has room of its own. With one room for all, CPUs take free places in batches, and
+/// when there are many of them entries make way although there is room.
 const ROOM_PER_CPU: u32 = 1 << 1;
 
-/// What enforcers were told and have not done yet: for most threads the time between two hooks of one system call. Of a thread
-/// that never comes to a call of its enforcer it makes way for later ones.
+/// What enforcers were told and have not done yet: for most threads the time between two hooks of one system call. Of a
+/// thread that never comes to a call of its enforcer it makes way for later ones.
 #[map(name = "enforcer_data")]
 pub static ORDERS: LruHashMap<OrdersKey, Orders> = LruHashMap::with_max_entries(8_192, ROOM_PER_CPU);
 

@@ -1,7 +1,7 @@
 //! Enforcers (`spec.enforcers`): calls at which is done what another hook of the policy decided.
 //!
-//! An action there tells the enforcer what to do with the current thread. At the next of its calls the enforcer does that,
-//! after everything that other hooks want there, and reports nothing. Each policy has an enforcer of its own.
+//! An action there tells the enforcer what to do with the current thread. At the next of its calls the enforcer does
+//! that, after everything that other hooks want there, and reports nothing. Each policy has an enforcer of its own.
 
 use ebpf_codegen::{Action, Hook, Selector};
 use policy::model::{self, Enforcer, Policy};

@@ -465,8 +465,8 @@ impl Sensors {
                 }
             }
         }
-        // First what others ask for, and longest. Whoever enters a function returns: its return comes before it. Whoever is told
-        // something is there to hear it.
+        // First what others ask for, and longest. Whoever enters a function returns: its return comes before it.
+        // Whoever is told something is there to hear it.
         let enforces = |point: &PointKey| {
             let mut changed = ids.iter().filter_map(|id| self.policies.get(id));
             changed.any(|policy| policy.has_enforcer_at(point))
@@ -554,8 +554,8 @@ impl Sensors {
         Ok(())
     }
 
-    /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that they are
-    /// told before they look.
+    /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that
+    /// they are told before they look.
     fn hooks_at(&self, point: &PointKey) -> Vec<Hook> {
         let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
         let mut policies: Vec<&Resident> = enabled.collect();
