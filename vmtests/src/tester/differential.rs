@@ -80,7 +80,7 @@ pub fn differential(arguments: &[CString]) -> Result<()> {
         for (selector, count) in &expected {
             let of = |counts: &BTreeMap<agent::Selector, u64>| counts.get(selector).copied().unwrap_or_default();
             let found = of(&after) - of(&before);
-            if found != *count {
+            if found < *count || found > *count && !group.hooks.iter().any(|hook| hook.busy) {
                 let text = texts.get(&selector.0).map_or("", String::as_str);
                 bail!("seed {seed}: {selector:?} matched {count} times and counted {found}: {text}");
             }

@@ -1,6 +1,10 @@
 //! The running agent, through its command line.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -38,7 +42,10 @@ pub(super) fn counts() -> Result<BTreeMap<Selector, u64>> {
 }
 
 fn tetra(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("tetra").args(arguments).output().context("tetra")?;
+    let mut command = Command::new("tetra");
+    // Without a file that this process would have to open.
+    command.args(arguments).stdin(Stdio::inherit());
+    let output = command.output().context("tetra")?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "tetra {}: {stderr}", arguments.join(" "));
     String::from_utf8(output.stdout).context("what tetra says")

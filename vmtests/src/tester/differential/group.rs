@@ -31,6 +31,8 @@ pub(super) struct Hook {
     pub(super) whose: Whose,
     /// Whether it is reached by the program that the call executes.
     pub(super) executed: bool,
+    /// Whether this process reaches it in other ways as well, such as when it reads events: it counts more then.
+    pub(super) busy: bool,
 }
 
 /// Processes that calls are by.
@@ -128,6 +130,7 @@ const fn hook(section: &'static str, fields: &'static str, args: &'static [Arg])
         args,
         whose: Whose::Own,
         executed: false,
+        busy: false,
     }
 }
 
@@ -293,11 +296,10 @@ pub(super) static GROUPS: &[Group] = &[
         calls: 40,
         generate: calls::files::generate,
         prepare: calls::files::stat,
-        hooks: &[hook(
-            "kprobes",
-            function!("security_inode_getattr"),
-            &[arg(0, 0, &[T::Path])],
-        )],
+        hooks: &[Hook {
+            busy: true,
+            ..hook("kprobes", function!("security_inode_getattr"), &[arg(0, 0, &[T::Path])])
+        }],
     },
     Group {
         name: "dentries",
