@@ -1,7 +1,7 @@
 //! Errands of policies, run by a thread that nobody waits for.
 //!
 //! An event asks for them when it goes out, so what is not reported asks for nothing. What they are is
-//! [`errand`](crate::errand)'s business.
+//! [`crate::errand`]'s business.
 //!
 //! Promises: asking never waits. At most [`PER_SECOND`] a second are taken and [`QUEUE`] wait; the rest is counted. Failures
 //! are counted, and the log tells of one a minute. What the agent itself does asks for nothing: it would never end.
