@@ -14,6 +14,12 @@ const COMPAT_PARAMETERS: [i16; 6] = [40, 88, 96, 104, 112, 32];
 const RESULT: i16 = 80;
 const STACK_POINTER: i16 = 152;
 
+/// Offset of parameter `index` of a system call.
+fn syscall_parameter(compat: bool, index: u8) -> i16 {
+    let registers = if compat { COMPAT_PARAMETERS } else { SYSCALL_PARAMETERS };
+    registers[usize::from(index) % 6]
+}
+
 /// `bpf_probe_read_user`, `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task`
 /// (`enum bpf_func_id`).
 const PROBE_READ_USER: u32 = 112;
@@ -60,13 +66,10 @@ impl Reader {
     pub(crate) fn prologue(&self, asm: &mut Assembler, parameters: bool) {
         asm.copy(Reg::R7, Reg::R1);
         asm.set(Reg::R6, 0);
-        let registers = match self.context {
-            Context::SyscallRegisters { .. } => Some(PARAMETERS[0]),
-            Context::SyscallFunction { .. } => Some(0),
-            _ => None,
-        };
-        if let Some(place) = registers.filter(|_| parameters) {
-            asm.load(Width::U64, Reg::R3, Reg::R7, place);
+        if let Context::SyscallRegisters { .. } = self.context
+            && parameters
+        {
+            asm.load(Width::U64, Reg::R3, Reg::R7, PARAMETERS[0]);
             asm.copy(Reg::R1, Reg::R10);
             asm.alu(Alu::Add, Reg::R1, i32::from(REGS));
             asm.set(Reg::R2, REGS_LEN as u64);
@@ -115,9 +118,13 @@ impl Reader {
     pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg, fail: Label) {
         let (base, offset) = match (self.context, source) {
             (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
-            (Context::SyscallRegisters { compat } | Context::SyscallFunction { compat }, Source::Parameter(index)) => {
-                let registers = if compat { COMPAT_PARAMETERS } else { SYSCALL_PARAMETERS };
-                (Reg::R10, REGS + registers[usize::from(index) % 6])
+            (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
+                (Reg::R10, REGS + syscall_parameter(compat, index))
+            }
+            (Context::SyscallFunction { compat }, Source::Parameter(index)) => {
+                // The verifier knows what it points to, and lets the code read there.
+                asm.load(Width::U64, dst, Reg::R7, 0);
+                (dst, syscall_parameter(compat, index))
             }
             (Context::Registers | Context::SyscallRegisters { .. }, Source::Return) => (Reg::R7, RESULT),
             (Context::SyscallFunction { .. }, Source::Return) => (Reg::R7, 8),
