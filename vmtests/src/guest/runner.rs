@@ -18,7 +18,7 @@ use crate::{
 const REASON_LIMIT: usize = 16 * 1024;
 
 /// How often a case is run again that failed and lost events for no other reason than that the kernel did not run programs.
-const AGAIN: u32 = 4;
+const AGAIN: u32 = 3;
 
 /// Runs the plan; 0 when it came to its end.
 pub fn main() -> i32 {
