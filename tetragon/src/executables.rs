@@ -11,9 +11,6 @@ use ebpf_loader::{Error, Map, Update};
 /// Their map.
 pub(crate) const MAP: &str = "tg_binaries";
 
-/// `E2BIG`.
-const FULL: i32 = 7;
-
 /// Remembers `path`, and returns what it is called; 0 when it is too long, or there is no room.
 pub(crate) fn note(map: &Map, key: [u64; 2], path: &[u8]) -> Result<u64, Error> {
     if path.is_empty() || path.len() > PATH_MAX {
@@ -34,7 +31,7 @@ pub(crate) fn note(map: &Map, key: [u64; 2], path: &[u8]) -> Result<u64, Error> 
     };
     match map.set(&id, &executable, Update::Any) {
         Ok(()) => Ok(id),
-        Err(Error::Map { source, .. }) if source.errno() == FULL => Ok(0),
+        Err(error) if error.is_full() => Ok(0),
         Err(error) => Err(error),
     }
 }

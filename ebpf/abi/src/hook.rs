@@ -259,8 +259,8 @@ pub mod runtime {
     /// `(scratch, type, status) -> 1`: adds an argument that could not be read.
     pub const ERROR: &str = "hook_error";
 
-    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record, the owner and the words that were saved until the return
-    /// of the function, which `key` tells from other calls. The record then says that it waits for the return. With
+    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record, the owner and the words that were saved until the
+    /// return of the function, which `key` tells from other calls. The record then says that it waits for the return. With
     /// `quiet`, the record is not sent, nor will that of the return be.
     pub const KEEP: &str = "hook_keep";
 

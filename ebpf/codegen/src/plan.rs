@@ -75,11 +75,15 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// The actions of all its selectors.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.selectors.iter().flat_map(|selector| &selector.actions)
+    }
+
     /// Whether it keeps the function from being run, by what it does.
     pub fn overrides(&self) -> bool {
-        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
         let overrides = |action: &Action| matches!(action, Action::Override(_) | Action::Enforce { overrides: true });
-        !self.monitor && actions.any(overrides)
+        !self.monitor && self.actions().any(overrides)
     }
 
     /// Whether it may look at what the function was called with.
@@ -89,8 +93,7 @@ impl Hook {
 
     /// Whether it changes whom sockets belong to.
     pub fn tracks(&self) -> bool {
-        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
-        !self.ownership.is_empty() || actions.any(|action| matches!(action, Action::Ownership(_)))
+        !self.ownership.is_empty() || self.actions().any(|action| matches!(action, Action::Ownership(_)))
     }
 }
 

@@ -95,6 +95,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a map has no room for another element (`E2BIG`).
+    pub fn is_full(&self) -> bool {
+        self.is_of_map(libc::E2BIG)
+    }
+
+    /// Whether a map has an element of that key already (`EEXIST`).
+    pub fn is_taken(&self) -> bool {
+        self.is_of_map(libc::EEXIST)
+    }
+
+    fn is_of_map(&self, errno: i32) -> bool {
+        matches!(self, Self::Map { source, .. } if source.errno() == errno)
+    }
+}
+
+impl Error {
     /// What `aya-obj` says of a relocation, with its cause.
     pub(crate) fn relocation(error: &aya_obj::relocation::EbpfRelocationError) -> Self {
         let cause = std::error::Error::source(error)

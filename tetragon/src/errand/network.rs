@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks that are not: their first address, and how many of its bits count. From IANA's registries of special-purpose
-/// addresses.
-const INSIDE: [(IpAddr, u8); 27] = [
+use policy::model::Network;
+
+/// Networks that are not, from IANA's registries of special-purpose addresses.
+const INSIDE: [Network; 27] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
@@ -37,34 +38,27 @@ const INSIDE: [(IpAddr, u8); 27] = [
     v6(0xff00_0000_0000_0000, 8),
 ];
 
-const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> (IpAddr, u8) {
-    (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits)
+const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Network {
+    let address = IpAddr::V4(Ipv4Addr::new(a, b, c, d));
+    Network { address, length }
 }
 
 /// A network by the upper half of its address.
-const fn v6(upper: u64, bits: u8) -> (IpAddr, u8) {
-    (IpAddr::V6(Ipv6Addr::from_bits((upper as u128) << 64)), bits)
+const fn v6(upper: u64, length: u8) -> Network {
+    let address = IpAddr::V6(Ipv6Addr::from_bits((upper as u128) << 64));
+    Network { address, length }
 }
 
 /// Whether `address` is one that the world outside knows.
 pub(super) fn is_public(address: IpAddr) -> bool {
-    let address = unwrapped(address);
-    !INSIDE.iter().any(|&(network, bits)| match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            (address.to_bits() ^ network.to_bits()) >> (32 - u32::from(bits)) == 0
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            (address.to_bits() ^ network.to_bits()) >> (128 - u32::from(bits)) == 0
-        }
-        _ => false,
-    })
+    let address = translated(address);
+    !INSIDE.iter().any(|network| network.contains(address))
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, or by way of a translator (`64:ff9b::/96`).
-fn unwrapped(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(long) = address else { return address };
-    match long.segments() {
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+/// The IPv4 address that an IPv6 address leads to by way of a translator (`64:ff9b::/96`).
+fn translated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(long) if long.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
             Ipv4Addr::from_bits(long.to_bits() as u32).into()
         }
         _ => address,

@@ -136,17 +136,22 @@ mod tests {
         assert!(loads.is_new(process(1), &file_a));
     }
 
-    #[test]
-    fn the_build_id_of_the_very_file() {
-        let path = std::env::current_exe().unwrap();
-        let data = fs::metadata(&path).unwrap();
+    /// The file at `path`, as the kernel tells of it.
+    fn mapped(path: &Path) -> Mapped {
+        let data = fs::metadata(path).unwrap();
         let (major, minor) = (rustix::fs::major(data.dev()), rustix::fs::minor(data.dev()));
-        let mut mapped = Mapped {
-            path: path.to_str().unwrap().as_bytes().to_vec(),
+        Mapped {
+            path: path.as_os_str().as_bytes().to_vec(),
             inode: data.ino(),
             device: u64::from(major) << 20 | u64::from(minor),
             ..Mapped::default()
-        };
+        }
+    }
+
+    #[test]
+    fn the_build_id_of_the_very_file() {
+        let path = std::env::current_exe().unwrap();
+        let mut mapped = mapped(&path);
         let procfs = Procfs::new("/proc".as_ref());
         let build_id = |mapped: &Mapped, until| build_id(&procfs, 0, mapped, until);
         let later = Instant::now() + Duration::from_hours(1);
@@ -185,16 +190,6 @@ mod tests {
         fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
         let pipe = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let mapped = |path: &Path| {
-            let data = fs::metadata(path).unwrap();
-            let (major, minor) = (rustix::fs::major(data.dev()), rustix::fs::minor(data.dev()));
-            Mapped {
-                path: path.as_os_str().as_bytes().to_vec(),
-                inode: data.ino(),
-                device: u64::from(major) << 20 | u64::from(minor),
-                ..Mapped::default()
-            }
-        };
         let procfs = Procfs::new("/proc".as_ref());
         let build_id = |path| build_id(&procfs, 0, &mapped(path), Instant::now() + Duration::from_hours(1));
         assert!(build_id(&path).is_some());

@@ -18,9 +18,6 @@ use crate::{
 /// Processes read between two looks at the ring.
 const BATCH: usize = 64;
 
-/// `EEXIST`.
-const EXISTS: i32 = 17;
-
 /// Where they go in the kernel.
 pub(super) struct Kernel<'a> {
     /// `execve_map`.
@@ -196,14 +193,11 @@ enum Inserted {
 fn insert(map: &Map, entry: &ProcessEntry) -> Result<Inserted, Error> {
     match map.set(&entry.key.pid, entry, Update::Insert) {
         Ok(()) => Ok(Inserted::New),
-        Err(ebpf_loader::Error::Map { source, .. }) if source.errno() == EXISTS => Ok(Inserted::Known),
-        Err(ebpf_loader::Error::Map { source, .. }) if source.errno() == FULL => Ok(Inserted::Full),
+        Err(error) if error.is_taken() => Ok(Inserted::Known),
+        Err(error) if error.is_full() => Ok(Inserted::Full),
         Err(error) => Err(error.into()),
     }
 }
-
-/// `E2BIG`.
-const FULL: i32 = 7;
 
 fn lives(procfs: &Procfs, key: ProcessKey) -> bool {
     procfs

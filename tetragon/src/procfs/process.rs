@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::{
         ffi::{OsStrExt as _, OsStringExt as _},
         fs::MetadataExt as _,
@@ -98,7 +98,7 @@ impl Procfs {
             return Some(scanned);
         }
         let folder = self.folder(pid);
-        let link = |name: &str| fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec());
+        let link = |name: &str| link(&folder, name);
         let status = Status::parse(&fs::read_to_string(folder.join("status")).ok()?);
         let cmdline = trimmed(fs::read(folder.join("cmdline")).unwrap_or_default());
         let root = link("root").unwrap_or_default();
@@ -141,7 +141,7 @@ impl Procfs {
     /// Path of the executable of process `pid`: see [`Scanned::executable`].
     pub fn executable(&self, pid: u32) -> Option<Vec<u8>> {
         let folder = self.folder(pid);
-        let link = |name: &str| fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec());
+        let link = |name: &str| link(&folder, name);
         Some(as_executed(&folder, beneath(link("exe").ok()?, &link("root").ok()?)))
     }
 
@@ -188,6 +188,11 @@ fn trimmed(mut cmdline: Vec<u8>) -> Vec<u8> {
         cmdline.truncate(cmdline.len() - zeroes + 1);
     }
     cmdline
+}
+
+/// Where link `name` in `folder` leads.
+fn link(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+    fs::read_link(folder.join(name)).map(|path| path.into_os_string().into_vec())
 }
 
 /// The path of the executable of the process in `folder`, which `/proc` shows as `path`: without what marks one that was

@@ -1,8 +1,8 @@
 //! Conditions on executables that hold beyond the moment: of what a process and its ancestors ran, and of what its parent
 //! runs. Each is a bit of [`Images`], which the code of policies sets when a process executes.
 //!
-//! Processes that were there before the policy get theirs from their parents in `/proc`: of a parent or ancestor that has ended, or has
-//! become another program, nothing is known then.
+//! Processes that were there before the policy get theirs from their parents in `/proc`: of a parent or ancestor that has
+//! ended, or has become another program, nothing is known then.
 
 use std::collections::HashMap;
 
@@ -85,12 +85,7 @@ impl Conditions {
 /// Where executions are noted. The perf event, during which nothing is preempted, whatever the kernel; the base programs
 /// are attached before, so they have made the process's entry.
 pub(super) fn point() -> PointKey {
-    PointKey {
-        kind: PointKind::Tracepoint,
-        group: "sched".to_owned(),
-        name: "sched_process_exec".to_owned(),
-        operands: String::new(),
-    }
+    PointKey::new(PointKind::Tracepoint, "sched", "sched_process_exec")
 }
 
 /// The processes of the kernel's map, and what changes their [`Images`].

@@ -102,12 +102,7 @@ pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Re
         }],
         ..Hook::default()
     };
-    let point = PointKey {
-        kind: PointKind::Kprobe,
-        name: function.to_owned(),
-        group: String::new(),
-        operands: String::new(),
-    };
+    let point = PointKey::new(PointKind::Kprobe, "", function);
     Ok(Wanted {
         parts: vec![(point, hook)],
         info: HookInfo {

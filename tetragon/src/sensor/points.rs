@@ -33,6 +33,18 @@ pub(super) struct PointKey {
     pub(super) operands: String,
 }
 
+impl PointKey {
+    /// Of a place that says nothing of arguments.
+    pub(super) fn new(kind: PointKind, group: &str, name: &str) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            group: group.to_owned(),
+            operands: String::new(),
+        }
+    }
+}
+
 impl fmt::Display for PointKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.kind.name(), self.name)
@@ -201,7 +213,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             let kind = function_kind(Needs::of(hook), kernel);
             // The policy was checked: what is missing now may be missing.
             let there = names.iter().filter(|name| kernel.is_function(name));
-            there.map(|name| key(kind(name), "", name)).collect()
+            there.map(|name| PointKey::new(kind(name), "", name)).collect()
         }
         Target::Functions(Functions::Syscalls(syscalls)) => {
             let mut points = vec![];
@@ -219,17 +231,17 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
                     "all system calls cannot be overridden at once: name those that are to be".into(),
                 ));
             }
-            vec![key(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
+            vec![PointKey::new(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
             let kind = function_kind(Needs::of(hook), kernel);
             let names = functions::matching(pattern).map_err(Reason::Kernel)?;
-            names.iter().map(|name| key(kind(name), "", name)).collect()
+            names.iter().map(|name| PointKey::new(kind(name), "", name)).collect()
         }
         Target::Lsm { hook } => {
             let function = format!("{LSM}{hook}");
             let parameters = Parameters::of(kernel, &function, kernel.parameters(&function).unwrap_or(0) as u8);
-            vec![key(PointKind::Lsm(parameters), "", hook)]
+            vec![PointKey::new(PointKind::Lsm(parameters), "", hook)]
         }
         Target::Tracepoint { subsystem, event } => {
             let kind = if hook.kind == HookKind::RawTracepoint {
@@ -237,7 +249,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             } else {
                 PointKind::Tracepoint
             };
-            vec![key(kind, subsystem, event)]
+            vec![PointKey::new(kind, subsystem, event)]
         }
         Target::Uprobe { digests, .. } if !digests.is_empty() => {
             return Err(Reason::NotYet("binaryDigests".into()));
@@ -250,7 +262,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
         } => {
             let program = Program::open(path).map_err(Reason::Kernel)?;
             let places = program.places(places, reference_counters).map_err(Reason::Kernel)?;
-            let point = |(symbol, place): (String, Place)| key(PointKind::Uprobe(place), path, &symbol);
+            let point = |(symbol, place): (String, Place)| PointKey::new(PointKind::Uprobe(place), path, &symbol);
             places.into_iter().map(point).collect()
         }
         Target::Usdt {
@@ -260,7 +272,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             let places = program.probe(provider, name).map_err(Reason::Kernel)?;
             let point = |(operands, place)| PointKey {
                 operands,
-                ..key(PointKind::Usdt(place), path, &format!("{provider}:{name}"))
+                ..PointKey::new(PointKind::Usdt(place), path, &format!("{provider}:{name}"))
             };
             places.into_iter().map(point).collect()
         }
@@ -289,20 +301,11 @@ pub(super) fn of_enforcer(
     };
     let kind = function_kind(needs.clone(), kernel);
     let function = |name: &String| {
-        let point = kernel.is_function(name).then(|| key(kind(name), "", name));
+        let point = kernel.is_function(name).then(|| PointKey::new(kind(name), "", name));
         point.ok_or_else(|| Reason::Kernel(format!("the kernel has no function `{name}`")))
     };
     let syscalls = syscalls.iter().map(|syscall| syscall_point(&needs, syscall, kernel));
     syscalls.chain(functions.iter().map(function)).collect()
-}
-
-fn key(kind: PointKind, group: &str, name: &str) -> PointKey {
-    PointKey {
-        kind,
-        name: name.to_owned(),
-        group: group.to_owned(),
-        operands: String::new(),
-    }
 }
 
 /// What is asked for at a function.
@@ -350,7 +353,8 @@ fn function_kind<'a>(needs: Needs, kernel: &'a Running<'_>) -> impl Fn(&str) -> 
     let (overrides, returns) = (needs.overrides, needs.returns);
     move |name: &str| match kernel.parameters(name) {
         Some(count @ 0..=6)
-            if can_be_trampoline(&needs, kernel, name) && (!overrides || name.starts_with(SECURITY)) =>
+            if can_be_trampoline(&needs, &needs.parameters, kernel, name)
+                && (!overrides || name.starts_with(SECURITY)) =>
         {
             let parameters = Parameters::of(kernel, name, count as u8);
             if overrides && !returns && has_lsm_hook(kernel, name) {
@@ -374,13 +378,13 @@ fn has_lsm_hook(kernel: &Running<'_>, name: &str) -> bool {
         && probe::lsm_enabled("bpf") == Some(true)
 }
 
-/// Whether what is asked for can be done at a trampoline of function `name`: no registers by name, and no parameter of a type
-/// that the verifier does not know.
+/// Whether what is asked for can be done at a trampoline of function `name`: no registers by name, and none of
+/// `parameters`, which are those that are read, of a type that the verifier does not know.
 ///
 /// Not one that can be skipped either (`bpf_override_return`): its trampoline would run the function all the same, or
 /// spoil the value that is returned instead (seen on 6.12).
-fn can_be_trampoline(needs: &Needs, kernel: &Running<'_>, name: &str) -> bool {
-    let mut parameters = needs.parameters.iter();
+fn can_be_trampoline(needs: &Needs, parameters: &[u32], kernel: &Running<'_>, name: &str) -> bool {
+    let mut parameters = parameters.iter();
     !needs.registers && parameters.all(|&index| kernel.is_readable(name, index)) && !probe::can_be_skipped(name)
 }
 
@@ -396,16 +400,11 @@ fn syscall_point(needs: &Needs, syscall: &Syscall, kernel: &Running<'_>) -> Resu
     let returns = !matches!(syscall.name, "exit" | "exit_group");
     let better = needs.returns || !probe::preemptible();
     // The only parameter are the registers of the call.
-    let registers = Needs {
-        parameters: vec![0],
-        registers: needs.registers,
-        ..Needs::default()
-    };
-    let trampoline = kernel.parameters(&name) == Some(1) && can_be_trampoline(&registers, kernel, &name);
+    let trampoline = kernel.parameters(&name) == Some(1) && can_be_trampoline(needs, &[0], kernel, &name);
     let kind = if returns && better && trampoline && !needs.overrides {
         PointKind::SyscallFunction { compat }
     } else {
         PointKind::Syscall { compat }
     };
-    Ok(key(kind, "", &name))
+    Ok(PointKey::new(kind, "", &name))
 }

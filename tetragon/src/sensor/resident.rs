@@ -181,14 +181,13 @@ impl Placed {
 
 /// Whether `hook` does what other hooks of its policy decide.
 pub(super) fn is_enforcer(hook: &Hook) -> bool {
-    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-    actions.any(|action| matches!(action, Action::Enforce { .. }))
+    hook.actions().any(|action| matches!(action, Action::Enforce { .. }))
 }
 
 /// Whether `hook` is none of the policy's text, and has nothing to report.
 fn is_silent(hook: &Hook) -> bool {
-    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-    actions.any(|action| matches!(action, Action::Mark(_) | Action::Enforce { .. }))
+    hook.actions()
+        .any(|action| matches!(action, Action::Mark(_) | Action::Enforce { .. }))
 }
 
 /// How many counters `hook` needs in one mode.

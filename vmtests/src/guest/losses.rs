@@ -52,15 +52,16 @@ pub fn preempted(log: &str) -> bool {
 mod tests {
     use super::{in_log, preempted};
 
+    fn log(message: &str) -> String {
+        format!("{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n")
+    }
+
     fn check(message: &str) -> Vec<String> {
-        in_log(&format!(
-            "{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n"
-        ))
+        in_log(&log(message))
     }
 
     #[test]
     fn programs_that_were_not_run() {
-        let log = |message: &str| format!("{{\"level\":\"info\",\"msg\":\"BPF events statistics: {message}\"}}\n");
         let missed = "6 received, 0.1% events loss: 7 generated, 1 lost, 7 emitted; kprobe 2, 1 program not run";
         assert!(preempted(&log(missed)));
         assert!(!preempted(&log(&format!("{missed}; exec 1, 1 ring full"))));

@@ -62,8 +62,9 @@ impl Arena {
 }
 
 /// `calls CALL…`: each is a name with its arguments in one text, such as `openat -100 s:/etc/passwd 0` or, through the
-/// 32-bit ABI, `i386/lseek 3 0 0`; instead of the name, `#` and any number. Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many
-/// zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between, of
+/// 32-bit ABI, `i386/lseek 3 0 0`; instead of the name, `#` and any number.
+///
+/// Arguments are numbers; `$N`, the result of call N, from 0; `s:` a string; `b:` that many zeroes; `x:` bytes in hexadecimal; `v:` an array of `struct iovec` of the strings that follow, with commas between, of
 /// which `*N` is that many zeroes; `p:` a null-terminated array of pointers to them; `a:` a socket address, `127.0.0.1:80`,
 /// `[::1]:80` or `unix:PATH`.
 /// Prints the results; an error is its negated number.

@@ -1,5 +1,5 @@
-//! `differential EXPORT SEED [GROUP…] [-GROUP…]`: what the kernel does with policies and calls, compared with what the reference evaluator
-//! says of them.
+//! `differential EXPORT SEED [GROUP…] [-GROUP…]`: what the kernel does with policies and calls, compared with what the
+//! reference evaluator says of them.
 //!
 //! Policies are generated (`generate`) for hooks that calls of this process reach (`group`), and added to the running
 //! agent as text. Then the calls are made (`calls`), each between two others that a marker policy reports, so that the
