@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::connection::Connection;
-use crate::{getevents, probe, tracingpolicy, version};
+use crate::{getevents, policytest, probe, tracingpolicy, version};
 
 /// Observe the security events of a Tetragon agent.
 #[derive(Debug, Parser)]
@@ -33,6 +33,9 @@ pub enum Command {
     Getevents(Box<getevents::args::Arguments>),
     /// Print what the agent tells about itself: version, configuration, features of the kernel
     Info,
+    /// Test policies: do what they are about, and look whether the agent tells of it
+    #[command(subcommand, alias = "pt")]
+    Policytest(policytest::Command),
     /// Print what this kernel can do
     Probe {
         /// What to print instead.

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `getevents` | [`getevents`] | unless events come from standard input |
 //! | `info` | [`info`] | yes |
+//! | `policytest` | [`policytest`] | to run tests |
 //! | `probe` | [`probe`] | no |
 //! | `status` | [`status`] | yes |
 //! | `tracingpolicy` | [`tracingpolicy`] | to change and to list |
@@ -24,6 +25,7 @@ pub mod duration;
 pub mod getevents;
 pub mod info;
 pub mod list;
+pub mod policytest;
 pub mod probe;
 pub mod retry;
 pub mod status;
@@ -60,6 +62,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Getevents(arguments) => getevents::run(&connection, &arguments),
         Command::Info => info::run(&connection),
+        Command::Policytest(command) => policytest::run(&connection, command),
         Command::Probe { command } => probe::run(command),
         Command::Status => status::run(&connection),
         Command::Tracingpolicy(command) => tracingpolicy::run(&connection, command),

@@ -26,6 +26,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::connection::Connection;
 use crate::getevents::output;
 
+pub(crate) use modify::text_with_mode;
+
 /// What to do with policies.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {

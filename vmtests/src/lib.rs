@@ -5,7 +5,7 @@
 //!
 //! - `vm-init` ([`guest`]) is process 1: it sets the machine up, runs each case of its plan and reports.
 //! - `tester` ([`tester`]) is what the cases observe: one binary, one behaviour a subcommand.
-//! - A case is a folder of data ([`case`]) with what to run and which events to expect ([`expect`]).
+//! - A case is a folder of data ([`case`]) with what to run and which events to expect ([`policy_test`]).
 //!
 //! `unsafe` lives in [`sys`] alone.
 
@@ -13,11 +13,9 @@
 
 pub mod budget;
 pub mod case;
-pub mod expect;
 pub mod guest;
 pub mod machine;
 pub mod protocol;
-pub mod signal;
 #[allow(
     unsafe_code,
     reason = "the one module that talks to the kernel beneath the libraries"

@@ -46,6 +46,8 @@ pub struct Plan {
     pub watchdog_s: u64,
     /// Send raw ring buffer records of the cases that record them ([`Event::Blob`]).
     pub record: bool,
+    /// Send the results of tests of example policies ([`Event::Blob`]), with their events.
+    pub report: bool,
     /// The terminal, if somebody sits at the console: if not, [`Mode::Demo`] ends after its workload instead of giving a
     /// shell.
     #[serde(default)]
@@ -151,7 +153,7 @@ pub enum Event {
 }
 
 /// How a case ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As expected.

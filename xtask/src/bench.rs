@@ -129,6 +129,7 @@ fn plan(kernel: &Kernel, rows: &[String]) -> Plan {
         // Time of the guest says nothing about time of the host here.
         watchdog_s: 0,
         record: false,
+        report: false,
         terminal: None,
     }
 }

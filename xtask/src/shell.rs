@@ -28,6 +28,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         machine: Machine::default(),
         watchdog_s: if terminal { 0 } else { 300 },
         record: false,
+        report: false,
         terminal: terminal.then(size),
     };
     let initramfs = folder.path().join("initramfs");

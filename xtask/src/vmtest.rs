@@ -13,9 +13,12 @@ use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// Folder of the example policies; the names of their tests begin with it, and what is true of all has it for a name.
+const EXAMPLES: &str = "examples";
 
 /// Arguments of `cargo xtask vmtest`.
 #[derive(clap::Args)]
@@ -43,6 +46,9 @@ pub(crate) struct Args {
     /// programs took to vmtests/verifier.toml.
     #[arg(long)]
     record: bool,
+    /// Write what the tests of example policies showed, kernels by examples, to target/vm/report.md and report.html.
+    #[arg(long)]
+    report: bool,
     /// Take the programs as they were built last.
     #[arg(long)]
     no_build: bool,
@@ -64,6 +70,7 @@ impl Args {
             keep: false,
             shell: false,
             record: false,
+            report: false,
             no_build: false,
             limit: 15,
             filter: Vec::new(),
@@ -72,7 +79,11 @@ impl Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let names = names(&cases()?, &args.filter)?;
+    let mut names = names(&cases()?, &args.filter)?;
+    // What is true of all examples is looked at whenever one is run.
+    if names.iter().any(|name| name.starts_with(EXAMPLES)) && !names.iter().any(|name| name == EXAMPLES) {
+        names.push(EXAMPLES.to_owned());
+    }
     let machines = machines(&names)?;
     setup::for_machines()?;
     let kernels = kernels(args)?;
@@ -119,6 +130,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 fn machines(names: &[String]) -> Result<BTreeMap<Machine, Vec<String>>> {
     let mut machines = BTreeMap::<_, Vec<String>>::new();
     for name in names {
+        if name.starts_with(EXAMPLES) {
+            machines.entry(Machine::default()).or_default().push(name.clone());
+            continue;
+        }
         let path = paths::root().join("vmtests/cases").join(name).join("case.toml");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let machine = Machine::of(&text).with_context(|| path.display().to_string())?;
@@ -145,6 +160,7 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names
             // The guest ends itself first: it can say what hangs.
             watchdog_s: limit.as_secs().saturating_sub(30).max(30),
             record: args.record,
+            report: args.report,
             terminal: None,
         },
         counted: false,
@@ -263,7 +279,25 @@ fn cases() -> Result<Vec<String>> {
         }
     }
     names.sort();
+    let mut examples = Vec::new();
+    tests_below(&paths::root().join(EXAMPLES), EXAMPLES, &mut examples)?;
+    examples.sort();
+    names.extend(examples);
     Ok(names)
+}
+
+/// Adds the names of the tests of policies below `folder`, which is called `name`.
+fn tests_below(folder: &Path, name: &str, names: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let entry = entry?;
+        let inner = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            tests_below(&entry.path(), &inner, names)?;
+        } else if let Some(name) = inner.strip_suffix(".test.toml") {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// The names that contain one of the filters; all when there is no filter.

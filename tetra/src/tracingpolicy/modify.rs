@@ -16,7 +16,12 @@ const OPTION: &str = "policy-mode";
 
 /// The policies in the file at `path`, in `mode`.
 pub(super) fn with_mode(path: &Path, mode: Mode) -> anyhow::Result<String> {
-    let (documents, problems) = parse(&file::read(path)?, Budget::default());
+    text_with_mode(&file::read(path)?, mode, path)
+}
+
+/// The policies in `text`, in `mode`. Errors name `path`, from where the text came.
+pub(crate) fn text_with_mode(text: &str, mode: Mode, path: &Path) -> anyhow::Result<String> {
+    let (documents, problems) = parse(text, Budget::default());
     let error = problems.iter().find(|problem| problem.severity == Severity::Error);
     if let Some(error) = error {
         anyhow::bail!("{}:{error}; see tetra tracingpolicy check", path.display());

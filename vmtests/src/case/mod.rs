@@ -1,10 +1,8 @@
 //! What a case does: `case.toml`.
 //!
-//! A case is a folder of `vmtests/cases` with this file, `expect.toml` ([`crate::expect`]) and perhaps a golden file.
+//! A case is a folder of `vmtests/cases` with this file, `expect.toml` ([`policy_test::expect`]) and perhaps a golden file.
 //! The steps are run one after the other; then whatever agent still runs is stopped, which drains its ring buffer, and
 //! the events are judged. When no step starts the agent, it is started before the first one.
-
-mod step;
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +12,11 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-pub use step::{Run, Start, Step};
+use policy_test::{expect::Expectations, step::check_names};
 
-use crate::{expect::Expectations, machine::Machine};
+pub use policy_test::step::{Run, Start, Step};
+
+use crate::machine::Machine;
 
 /// The content of `case.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Case {
     /// Its ring buffer records are among those that are recorded.
     #[serde(default)]
     pub record: bool,
-    /// Whether [`crate::expect::invariants`] hold: not when events are filtered on the way to the file.
+    /// Whether [`policy_test::expect::invariants`] hold: not when events are filtered on the way to the file.
     #[serde(default = "yes")]
     pub invariants: bool,
     /// Whether events may be lost.
@@ -91,20 +91,11 @@ impl Case {
         for pattern in &self.log_allow {
             regex::Regex::new(pattern).context("log_allow")?;
         }
-        let mut names = Vec::new();
-        for step in &self.steps {
-            if let Some(name) = step.defines() {
-                ensure!(
-                    !names.contains(&name) || matches!(step, Step::Start(_)),
-                    "two steps are named {name}"
-                );
-                names.push(name);
-            }
-            if let Some(name) = step.refers_to() {
-                ensure!(names.contains(&name), "no step before is named {name}");
-            }
-        }
-        Ok(())
+        ensure!(
+            !self.steps.iter().any(|step| matches!(step, Step::Load)),
+            "a case gives policies to the agent with tetra or a flag"
+        );
+        check_names(&self.steps)
     }
 }
 

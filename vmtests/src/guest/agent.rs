@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use policy_test::expect::scope::Scope;
 use regex::Regex;
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use super::{
     cgroup::Cgroup,
     spawn::{self, Process},
 };
-use crate::{case::Start, expect::scope::Scope, protocol::PROJECT};
+use crate::{case::Start, protocol::PROJECT};
 
 /// Where it listens unless told otherwise.
 pub const SOCKET: &str = "unix:///var/run/tetragon/tetragon.sock";

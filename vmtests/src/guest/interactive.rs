@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use policy_test::expect::scope::Scope;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     case::Start,
-    expect::scope::Scope,
     protocol::{PROJECT, Terminal},
     sys::process,
 };

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod bench;
 pub mod cgroup;
 pub mod dump;
+pub mod examples;
 pub mod init;
 pub mod interactive;
 pub mod leak;

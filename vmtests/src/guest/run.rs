@@ -11,6 +11,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use policy_test::{
+    expect::{Expectations, Facts, invariants, mutants::mutants, normal, scope::Scope},
+    signal,
+    step::find_program,
+};
 use regex::Regex;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
@@ -27,13 +32,11 @@ use super::{
 };
 use crate::{
     case::{Case, Run, Start, Step},
-    expect::{Expectations, Facts, invariants, mutants::mutants, normal, scope::Scope},
     protocol::{PROJECT, Plan},
-    signal,
 };
 
 /// Where the running case has its own folder.
-const FOLDER: &str = "/run/case";
+pub(super) const FOLDER: &str = "/run/case";
 
 /// Runs a case and returns what failed. An error means that the machine itself is no longer usable.
 pub fn case(
@@ -55,6 +58,7 @@ pub fn case(
         folder,
         agents: BTreeMap::new(),
         processes: BTreeMap::new(),
+        copies: Vec::new(),
         scope: Scope::default(),
         log: String::new(),
         failures: Vec::new(),
@@ -79,6 +83,9 @@ pub fn case(
     if !leaks.is_empty() {
         running.failures.push(format!("left behind:\n{leaks}"));
     }
+    for copy in &running.copies {
+        fs::remove_file(copy).with_context(|| format!("remove {}", copy.display()))?;
+    }
     clean_up()?;
     Ok(Ran {
         preempted: losses::preempted(&running.log),
@@ -96,7 +103,7 @@ pub struct Ran {
 }
 
 /// Unmounts whatever the case mounted, and removes what the agent leaves on purpose.
-fn clean_up() -> Result<()> {
+pub(super) fn clean_up() -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let ours = mounts
         .lines()
@@ -128,6 +135,8 @@ struct Running {
     raw: Option<PathBuf>,
     agents: BTreeMap<String, Agent>,
     processes: BTreeMap<String, Process>,
+    /// Copies of programs, which are removed in the end.
+    copies: Vec<PathBuf>,
     scope: Scope,
     /// What all agents logged.
     log: String,
@@ -189,6 +198,20 @@ impl Running {
                 fs::write(&path, text).with_context(|| format!("write {path}"))?;
                 let mode = u32::from_str_radix(mode, 8).context("mode")?;
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("set permissions")
+            }
+            Step::Load => bail!("a case gives policies to the agent with tetra or a flag"),
+            Step::Copy { of, path } => {
+                let (of, path) = (self.expand(of)?, PathBuf::from(self.expand(path)?));
+                if path.exists() {
+                    return Ok(());
+                }
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                let program = find_program(&of, spawn::PATH).with_context(|| format!("no program {of}"))?;
+                fs::copy(program, &path).with_context(|| format!("copy to {}", path.display()))?;
+                self.copies.push(path);
+                Ok(())
             }
             Step::Tmpfs { path, options } => {
                 let path = self.expand(path)?;

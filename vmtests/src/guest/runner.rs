@@ -5,7 +5,9 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Reporter, bench, init, interactive, report,
+    Reporter, bench,
+    examples::{self, EXAMPLES},
+    init, interactive, report,
     run::{self, Ran},
     setup,
 };
@@ -18,7 +20,7 @@ use crate::{
 const REASON_LIMIT: usize = 16 * 1024;
 
 /// How often a case is run again that failed and lost events for no other reason than that the kernel did not run programs.
-const AGAIN: u32 = 3;
+pub(super) const AGAIN: u32 = 3;
 
 /// Runs the plan; 0 when it came to its end.
 pub fn main() -> i32 {
@@ -55,7 +57,9 @@ fn tests(plan: &Plan) -> Result<()> {
     let locked = plan.machine.lockdown.map_or(Ok(()), setup::lock_down);
     let unfit = locked.err().map(|error| format!("{error:#}"));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for name in &plan.names {
+    let (examples, names): (Vec<_>, Vec<_>) =
+        (plan.names.iter().cloned()).partition(|name| name.split('/').next() == Some(EXAMPLES));
+    for name in &names {
         reporter.send(Event::Start { name: name.clone() })?;
         let began = Instant::now();
         let folder = cases.get(name).with_context(|| format!("no case is named {name}"))?;
@@ -102,6 +106,13 @@ fn tests(plan: &Plan) -> Result<()> {
             reason,
             millis: began.elapsed().as_millis() as u64,
         })?;
+    }
+    let examples: Vec<String> = examples.into_iter().filter(|name| name != EXAMPLES).collect();
+    if !examples.is_empty() {
+        let counts = examples::run(&examples, plan, &mut reporter)?;
+        passed += counts[0];
+        failed += counts[1];
+        skipped += counts[2];
     }
     reporter.send(Event::Done {
         passed,

@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use policy_test::signal;
 
 use super::say;
-use crate::{signal, sys::process};
+use crate::sys::process;
 
 /// `exit CODE`.
 pub fn exit(arguments: &[CString]) -> Result<()> {

@@ -23,7 +23,7 @@ const GROUP: &str = "root:x:0:\ndaemon:x:1:\ntester:x:1000:\nnogroup:x:65534:\n"
 pub(crate) struct Payload(Vec<u8>);
 
 impl Payload {
-    /// Puts together what was built before in the folder `programs`, the cases, and programs of the host.
+    /// Puts together what was built before in the folder `programs`, the cases, the examples, and programs of the host.
     pub(crate) fn new(programs: &Path) -> Result<Self> {
         let mut archive = Archive::new();
         for folder in ["bin", "sbin", "lib", "lib64"] {
@@ -51,9 +51,8 @@ impl Payload {
             add(&mut archive, &format!("{PROJECT}/bin/{name}"), &programs.join(&name))?;
         }
         add(&mut archive, &format!("{PROJECT}/bpf/tetragon.bpf.o"), &paths::object())?;
-        let cases = paths::root().join("vmtests/cases");
-        if cases.exists() {
-            add_tree(&mut archive, &format!("{PROJECT}/cases"), &cases)?;
+        for (name, folder) in [("cases", "vmtests/cases"), ("examples", "examples")] {
+            add_tree(&mut archive, &format!("{PROJECT}/{name}"), &paths::root().join(folder))?;
         }
         Ok(Self(archive.finish()))
     }

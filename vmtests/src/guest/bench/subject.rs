@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use policy_test::expect::scope::Scope;
 
 use crate::{
     case::Start,
-    expect::scope::Scope,
     guest::{agent::Agent, cgroup::Cgroup, losses},
 };
 

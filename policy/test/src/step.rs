@@ -1,6 +1,10 @@
-//! Steps of a case. In texts, `${…}` is replaced as in expectations: `${dir}` is the case's own folder, on a tmpfs.
+//! Steps. In texts, `${…}` is replaced as in expectations: `${dir}` is an empty folder of the run's own, `${case}` the one
+//! with the test.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -16,6 +20,8 @@ pub enum Step {
         #[serde(default = "agent")]
         of: String,
     },
+    /// Give the policy that is tested to the agent. Cases of test machines have none.
+    Load,
     /// Run a program to its end.
     Run(Run),
     /// Wait for a program in the background.
@@ -49,6 +55,13 @@ pub enum Step {
         /// Permissions, as octal text.
         #[serde(default = "plain_file")]
         mode: String,
+    },
+    /// Put a copy of a program where none is. It is removed in the end.
+    Copy {
+        /// The program, found as those of other steps are.
+        of: String,
+        /// Where; folders on the way are made.
+        path: String,
     },
     /// Mount a tmpfs.
     Tmpfs {
@@ -157,4 +170,33 @@ impl Step {
             _ => None,
         }
     }
+}
+
+/// Refuses names that stand for two steps, and those of no earlier step. An agent may be started again under its name.
+pub fn check_names(steps: &[Step]) -> anyhow::Result<()> {
+    let mut names = Vec::new();
+    for step in steps {
+        if let Some(name) = step.defines() {
+            let again = matches!(step, Step::Start(_));
+            anyhow::ensure!(!names.contains(&name) || again, "two steps are named {name}");
+            names.push(name);
+        }
+        if let Some(name) = step.refers_to() {
+            anyhow::ensure!(names.contains(&name), "no step before is named {name}");
+        }
+    }
+    Ok(())
+}
+
+/// The program called `name`, which is a path or in one of the folders of `path`, separated by colons.
+pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
+    let runs = |path: &PathBuf| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = std::fs::metadata(path);
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(runs);
+    }
+    path.split(':').map(|folder| Path::new(folder).join(name)).find(runs)
 }
