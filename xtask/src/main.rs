@@ -14,6 +14,7 @@ mod bench;
 mod budget;
 mod build;
 mod demo;
+mod examples;
 mod initramfs;
 mod kernel;
 // As above.
@@ -51,6 +52,8 @@ enum Xtask {
     Bench(bench::Args),
     /// Show the agent at work on the newest kernel, in an emulated machine.
     Demo(demo::Args),
+    /// Write the list of example policies, from what they say of themselves.
+    Examples(examples::Args),
     /// Do everything that CI does.
     Test(test::Args),
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Xtask::Vmtest(args) => vmtest::main(&args),
         Xtask::Bench(args) => bench::main(&args),
         Xtask::Demo(args) => demo::main(&args),
+        Xtask::Examples(args) => examples::main(&args),
         Xtask::Test(args) => test::main(&args),
     };
     match done {

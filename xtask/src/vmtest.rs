@@ -1,5 +1,6 @@
 //! `cargo xtask vmtest`: the cases of `vmtests/cases` on the kernels of `kernels/`.
 
+use crate::examples::{self, EXAMPLES};
 use crate::initramfs::Payload;
 use crate::kernel::{self, Kernel};
 use crate::machine::Machine;
@@ -13,12 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal as _, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-
-/// Folder of the example policies; the names of their tests begin with it, and what is true of all has it for a name.
-const EXAMPLES: &str = "examples";
 
 /// Arguments of `cargo xtask vmtest`.
 #[derive(clap::Args)]
@@ -104,6 +102,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let jobs = args.jobs.clamp(1, runs.len());
     let queue = Mutex::new(runs.into_iter());
     let results = Mutex::new(Vec::new());
+    let examples = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
@@ -111,7 +110,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
                     let Some((position, kernel, machine, names)) = queue.lock().expect("no panic").next() else {
                         return;
                     };
-                    let result = one(args, kernel, &payload, machine, names);
+                    let result = one(args, kernel, &payload, machine, names, &examples);
                     results.lock().expect("no panic").push(((position, machine), result));
                 }
             });
@@ -123,7 +122,33 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     for ((position, _), result) in results {
         by_kernel[position].push(result);
     }
+    if args.report {
+        let results = examples.into_inner().expect("no panic");
+        report(&kernels, &by_kernel, &results)?;
+    }
     conclude(&kernels, by_kernel)
+}
+
+/// Writes what came of the examples on each kernel; `results` are what the guests sent of them.
+fn report(kernels: &[Kernel], by_kernel: &[Vec<Result<Report>>], results: &BTreeMap<String, String>) -> Result<()> {
+    let mut report = examples::report::Report::default();
+    for (kernel, machines) in kernels.iter().zip(by_kernel) {
+        let outcomes = machines.iter().flatten().flat_map(|report| report.outcomes.clone());
+        let results = results.get(&kernel.name).map_or("", String::as_str);
+        report.add(
+            &kernel.name,
+            &kernel.description,
+            &outcomes.collect::<Vec<_>>(),
+            results,
+        )?;
+    }
+    let folder = paths::target().join("vm");
+    report.write(&folder)?;
+    tool::step(&format!(
+        "the report is in {0}/report.md and {0}/report.html",
+        folder.display()
+    ));
+    Ok(())
 }
 
 /// The kinds of machines that cases ask for, with those cases.
@@ -142,8 +167,15 @@ fn machines(names: &[String]) -> Result<BTreeMap<Machine, Vec<String>>> {
     Ok(machines)
 }
 
-/// Runs cases on one machine, and tells how it goes.
-fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names: &[String]) -> Result<Report> {
+/// Runs cases on one machine, and tells how it goes. What it sends of examples goes to `examples`, by kernel.
+fn one(
+    args: &Args,
+    kernel: &Kernel,
+    payload: &Payload,
+    machine: &Machine,
+    names: &[String],
+    examples: &Mutex<BTreeMap<String, String>>,
+) -> Result<Report> {
     let name = &format!("{}{}", kernel.name, machine.suffix());
     tool::step(&format!("{name}: {}", kernel.description));
     let limit = Duration::from_secs(args.limit * 60);
@@ -195,6 +227,9 @@ fn one(args: &Args, kernel: &Kernel, payload: &Payload, machine: &Machine, names
         }
         _ => {}
     })?;
+    if let Ok(results) = fs::read_to_string(folder.path().join("blobs").join(format!("{EXAMPLES}.jsonl"))) {
+        examples.lock().expect("no panic").insert(kernel.name.clone(), results);
+    }
     if !verified.is_empty() {
         let findings = verifier::compare(&kernel.name, &verified, args.record)?;
         report.add("(verifier)", &findings);
@@ -279,25 +314,8 @@ fn cases() -> Result<Vec<String>> {
         }
     }
     names.sort();
-    let mut examples = Vec::new();
-    tests_below(&paths::root().join(EXAMPLES), EXAMPLES, &mut examples)?;
-    examples.sort();
-    names.extend(examples);
+    names.extend(examples::tests()?);
     Ok(names)
-}
-
-/// Adds the names of the tests of policies below `folder`, which is called `name`.
-fn tests_below(folder: &Path, name: &str, names: &mut Vec<String>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
-        let entry = entry?;
-        let inner = format!("{name}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            tests_below(&entry.path(), &inner, names)?;
-        } else if let Some(name) = inner.strip_suffix(".test.toml") {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(())
 }
 
 /// The names that contain one of the filters; all when there is no filter.

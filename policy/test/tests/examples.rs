@@ -1,0 +1,29 @@
+//! The example policies, without a kernel: they can be read, and so can their tests.
+
+use std::path::Path;
+
+use policy::{kernel::NoKernel, limits::Limits, resolve::load, yaml::Budget};
+use policy_test::PolicyTest;
+
+#[test]
+fn examples_are_policies_and_tests_fit_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let tests = policy_test::find(&folder).unwrap();
+    assert!(!tests.is_empty());
+    let mut names = Vec::new();
+    for path in tests {
+        let test = PolicyTest::read(&path).unwrap();
+        let mut yaml = std::fs::read_to_string(&test.policy).unwrap();
+        for (from, to) in &test.replace {
+            yaml = yaml.replace(from, to);
+        }
+        let (policies, problems) = load(&yaml, Budget::default(), &Limits::default(), &NoKernel);
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}: {problems:?}", test.policy.display());
+        assert!(!policies.is_empty(), "{}", test.policy.display());
+        for policy in policies {
+            assert!(!names.contains(&policy.name), "two policies are named {}", policy.name);
+            names.push(policy.name);
+        }
+    }
+}
