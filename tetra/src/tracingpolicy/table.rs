@@ -1,6 +1,6 @@
 //! The list of policies as a table, in the columns of Tetragon's.
 
-use tetragon_api::v1::{TracingPolicyActionCounters, TracingPolicyStatus};
+use tetragon_api::v1::{HookStatus, TracingPolicyActionCounters, TracingPolicyState, TracingPolicyStatus};
 
 use crate::compact::escape;
 
@@ -22,28 +22,63 @@ const HEADER: [&str; 12] = [
 /// Blanks between columns.
 const GAP: usize = 3;
 
-/// The table of `policies`, header included.
+/// Header of the hooks of a policy.
+const HOOKS: [&str; 4] = ["SECTION", "CFGIDX", "DESCRIPTION", "STATUS"];
+
+/// What is in front of the hooks of a policy.
+const INDENT: &str = "  ";
+
+/// The table of `policies`, header included. Where some hooks of a policy are not in place, all follow.
 pub(super) fn text(policies: &[TracingPolicyStatus]) -> String {
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(policies.iter().map(row));
-    let mut widths = [0; HEADER.len()];
-    for row in &rows {
+    let mut out = String::new();
+    let mut lines = lines(&rows).into_iter();
+    out.extend(lines.next());
+    for (policy, line) in policies.iter().zip(lines) {
+        out += &line;
+        if policy.state() == TracingPolicyState::TpStatePartiallyEnabled {
+            let mut hooks = vec![HOOKS.map(str::to_owned)];
+            hooks.extend(policy.hook_statuses.iter().map(hook));
+            for line in self::lines(&hooks) {
+                out += INDENT;
+                out += &line;
+            }
+        }
+    }
+    out
+}
+
+/// The lines of a table.
+fn lines<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = String::new();
-    for row in rows {
+    let line = |row: &[String; COLUMNS]| {
+        let mut line = String::new();
         for (index, cell) in row.iter().enumerate() {
-            out.push_str(cell);
-            if index + 1 < HEADER.len() {
+            line.push_str(cell);
+            if index + 1 < COLUMNS {
                 let blanks = widths[index] - cell.chars().count() + GAP;
-                out.extend(std::iter::repeat_n(' ', blanks));
+                line.extend(std::iter::repeat_n(' ', blanks));
             }
         }
-        out.push('\n');
-    }
-    out
+        line.push('\n');
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+fn hook(hook: &HookStatus) -> [String; HOOKS.len()] {
+    [
+        escape(&hook.section).into_owned(),
+        hook.hook_idx.to_string(),
+        escape(&hook.hook_description).into_owned(),
+        short(hook.state().as_str_name(), "STATUS_"),
+    ]
 }
 
 fn row(policy: &TracingPolicyStatus) -> [String; HEADER.len()] {
@@ -98,7 +133,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use tetragon_api::v1::{TracingPolicyMode, TracingPolicyState, TracingPolicyStats};
+    use tetragon_api::v1::{HookState, TracingPolicyMode, TracingPolicyStats};
 
     use super::*;
 
@@ -141,5 +176,33 @@ mod tests {
             12   kill\x1b[2J   static   unknown   0          shop                                                   512 B          enforce        5       3          7
         "]]
         .assert_eq(&text(&policies));
+    }
+
+    #[test]
+    fn hooks_follow_when_some_are_not_in_place() {
+        let hook = |position, description: &str, state: HookState| HookStatus {
+            section: "kprobes".into(),
+            state: state.into(),
+            hook_description: description.into(),
+            hook_idx: position,
+        };
+        let policy = TracingPolicyStatus {
+            id: 3,
+            name: "maps".into(),
+            domain: "grpc".into(),
+            state: TracingPolicyState::TpStatePartiallyEnabled.into(),
+            hook_statuses: vec![
+                hook(0, "security_bpf_map_alloc", HookState::StatusCallNotFound),
+                hook(1, "bpf_check\u{7}", HookState::StatusLoaded),
+            ],
+            ..TracingPolicyStatus::default()
+        };
+        expect![[r#"
+            ID   NAME   DOMAIN   STATE               FILTERID   NAMESPACE   SENSORS   KERNELMEMORY   MODE      NPOST   NENFORCE   NMONITOR
+            3    maps   grpc     partially_enabled   0          (global)              0 B            unknown   0       0          0
+              SECTION   CFGIDX   DESCRIPTION              STATUS
+              kprobes   0        security_bpf_map_alloc   call_not_found
+              kprobes   1        bpf_check\a              loaded
+        "#]].assert_eq(&text(&[policy]));
     }
 }

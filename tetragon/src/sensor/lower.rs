@@ -16,6 +16,7 @@ use policy::{
 };
 
 use ebpf_loader::probe;
+use tetragon_api::v1::HookStatus;
 
 use crate::{errand::Request, procfs::Procfs};
 
@@ -28,6 +29,7 @@ use super::{
     loader,
     points::{self, PointKey, PointKind},
     running::Running,
+    status,
     table::{ArgInfo, Errand, HookInfo},
 };
 
@@ -55,13 +57,13 @@ impl Wanted {
     }
 }
 
-/// Everything that `policy` wants. Conditions on executables that hold beyond the moment are added to `conditions`.
+/// Everything that `policy` wants, and what its hooks come to. Conditions on executables that hold beyond the moment are added to `conditions`.
 pub(super) fn policy(
     policy: &Policy,
     kernel: &Running<'_>,
     procfs: &Procfs,
     conditions: &mut Conditions,
-) -> Result<Vec<Wanted>, Error> {
+) -> Result<(Vec<Wanted>, Vec<HookStatus>), Error> {
     let not_yet = |what: String| Error::NotYet {
         policy: policy.name.clone(),
         what,
@@ -85,7 +87,7 @@ pub(super) fn policy(
             reason,
         },
     };
-    let mut wanted = vec![];
+    let (mut wanted, mut statuses) = (vec![], vec![]);
     if let Some(enforcer) = &policy.enforcer {
         // Before anything that tells it what to do.
         let parts = enforcer::parts(policy, enforcer, kernel);
@@ -97,7 +99,9 @@ pub(super) fn policy(
     }
     for hook in &policy.hooks {
         let failed = |reason| failed(&hook.place.path, reason);
-        for point in points::of(hook, kernel).map_err(failed)? {
+        let points = points::of(hook, kernel).map_err(failed)?;
+        statuses.push(status::of(hook, &points));
+        for point in points {
             wanted.push(lower(policy, hook, point, kernel, &mut process).map_err(failed)?);
         }
     }
@@ -105,7 +109,7 @@ pub(super) fn policy(
         // Before anything that asks for them.
         first.parts.splice(0..0, conditions.parts());
     }
-    Ok(wanted)
+    Ok((wanted, statuses))
 }
 
 /// Makes a condition on the process one for code.

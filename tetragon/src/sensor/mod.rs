@@ -34,6 +34,7 @@ mod points;
 mod resident;
 mod running;
 mod sensors;
+mod status;
 mod table;
 mod tracepoint;
 

@@ -7,8 +7,8 @@ use ebpf_codegen::{Action, Hook, Selector, Stage};
 use ebpf_loader::ProgramKind;
 use policy::model::{Mode, Policy};
 use tetragon_api::v1::{
-    TracingPolicyActionCounters, TracingPolicyMode, TracingPolicySelectorActionCounters, TracingPolicyState,
-    TracingPolicyStats,
+    HookState, HookStatus, TracingPolicyActionCounters, TracingPolicyMode, TracingPolicySelectorActionCounters,
+    TracingPolicyState, TracingPolicyStats,
 };
 
 use super::{Error, counters::Counters, images::Conditions, lower::Wanted, points::PointKey};
@@ -58,16 +58,6 @@ pub(super) enum State {
     Refused(String),
 }
 
-impl State {
-    pub(super) fn in_api(&self) -> TracingPolicyState {
-        match self {
-            Self::Enabled => TracingPolicyState::TpStateEnabled,
-            Self::Disabled => TracingPolicyState::TpStateDisabled,
-            Self::Refused(_) => TracingPolicyState::TpStateLoadError,
-        }
-    }
-}
-
 /// A policy that was added.
 #[derive(Debug)]
 pub(super) struct Resident {
@@ -80,6 +70,8 @@ pub(super) struct Resident {
     pub(super) hooks: Vec<Placed>,
     /// Its conditions on executables that hold beyond the moment.
     pub(super) conditions: Conditions,
+    /// What the hooks of its text came to.
+    pub(super) statuses: Vec<HookStatus>,
 }
 
 /// A hook of a policy at a hook point.
@@ -231,6 +223,17 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
 }
 
 impl Resident {
+    /// What lists show as its state.
+    pub(super) fn state_in_api(&self) -> TracingPolicyState {
+        let missing = |status: &HookStatus| status.state() != HookState::StatusLoaded;
+        match self.state {
+            State::Enabled if self.statuses.iter().any(missing) => TracingPolicyState::TpStatePartiallyEnabled,
+            State::Enabled => TracingPolicyState::TpStateEnabled,
+            State::Disabled => TracingPolicyState::TpStateDisabled,
+            State::Refused(_) => TracingPolicyState::TpStateLoadError,
+        }
+    }
+
     /// What lists show as its mode.
     pub(super) fn mode_in_api(&self) -> TracingPolicyMode {
         match (&self.state, self.mode) {

@@ -19,7 +19,7 @@ use policy::{
     model::{Mode, Policy},
     yaml::Budget,
 };
-use tetragon_api::v1::{TracingPolicyState, TracingPolicyStatus};
+use tetragon_api::v1::{HookStatus, TracingPolicyStatus};
 
 use super::{
     Error, Id, Table,
@@ -90,6 +90,7 @@ struct Lowered {
     conditions: Conditions,
     /// With what programs are loaded as for each part.
     hooks: Vec<(Wanted, Vec<ProgramKind>)>,
+    statuses: Vec<HookStatus>,
 }
 
 impl Lowered {
@@ -101,7 +102,8 @@ impl Lowered {
         mut conditions: Conditions,
     ) -> Result<Self, Error> {
         let mut hooks = vec![];
-        for wanted in lower::policy(policy, kernel, procfs, &mut conditions)? {
+        let (all, statuses) = lower::policy(policy, kernel, procfs, &mut conditions)?;
+        for wanted in all {
             let kinds = wanted.parts.iter().map(|(point, _)| point::program_kind(point, kernel));
             let kinds = kinds
                 .collect::<Result<_, _>>()
@@ -114,6 +116,7 @@ impl Lowered {
             enforces: policy.enforces(),
             conditions,
             hooks,
+            statuses,
         })
     }
 }
@@ -254,7 +257,7 @@ impl Sensors {
     /// The policies, by domain, namespace and name.
     pub fn list(&self) -> Result<Vec<TracingPolicyStatus>, Error> {
         let status = |(id, policy): (&Id, &Resident)| {
-            let state = policy.state.in_api();
+            let state = policy.state_in_api();
             Ok(TracingPolicyStatus {
                 id: policy.number,
                 name: id.name.clone(),
@@ -262,7 +265,7 @@ impl Sensors {
                 domain: id.domain.clone(),
                 sensors: policy.descriptions(),
                 #[allow(deprecated, reason = "old clients look at it")]
-                enabled: state == TracingPolicyState::TpStateEnabled,
+                enabled: policy.state == State::Enabled,
                 error: match &policy.state {
                     State::Refused(reason) => reason.clone(),
                     State::Enabled | State::Disabled => String::new(),
@@ -271,6 +274,7 @@ impl Sensors {
                 kernel_memory_bytes: self.memory(policy),
                 mode: policy.mode_in_api().into(),
                 stats: Some(policy.stats(&self.counters)?),
+                hook_statuses: policy.statuses.clone(),
                 ..TracingPolicyStatus::default()
             })
         };
@@ -336,6 +340,7 @@ impl Sensors {
             enforces: false,
             hooks: vec![],
             conditions: Conditions::default(),
+            statuses: vec![],
         };
         self.policies.insert(id, refused);
     }
@@ -398,6 +403,7 @@ impl Sensors {
             enforces,
             conditions,
             hooks,
+            statuses,
         } = policy;
         let modes = if *enforces { 2 } else { 1 };
         let parts = hooks.iter().flat_map(|(wanted, _)| &wanted.parts);
@@ -423,6 +429,7 @@ impl Sensors {
             enforces: *enforces,
             hooks: placed,
             conditions: conditions.clone(),
+            statuses: statuses.clone(),
         };
         self.policies.insert(id.clone(), resident);
         Ok(())
