@@ -114,6 +114,15 @@ pub fn hide(arguments: &[CString]) -> Result<()> {
     say::exec(&argv)
 }
 
+/// `as PATH ARGS…`: mounted there, in a mount namespace of its own.
+pub fn mounted_as(arguments: &[CString]) -> Result<()> {
+    let (path, own) = (say::string(arguments, 0)?, say::own_path()?);
+    process::unshare(libc::CLONE_NEWNS).context("unshare")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("make mounts private")?;
+    rustix::mount::mount_bind(own.as_c_str(), path).with_context(|| format!("mount on {path}"))?;
+    say::exec(arguments)
+}
+
 /// `hard-link PATH COUNT`.
 pub fn hard_link(arguments: &[CString]) -> Result<()> {
     let (target, count) = (say::string(arguments, 0)?, say::number::<u32>(arguments, 1)?);

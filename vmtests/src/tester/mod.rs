@@ -9,6 +9,7 @@ pub mod differential;
 pub mod end;
 mod events;
 pub mod files;
+pub mod network;
 pub mod privileges;
 pub mod probes;
 pub mod say;
@@ -145,6 +146,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
     ),
     ("self-fd", "ARGS…: exec noop through /proc/self/fd", files::self_fd),
     (
+        "as",
+        "PATH ARGS…: exec itself as the program at PATH, which stays as it is for all others",
+        files::mounted_as,
+    ),
+    (
         "hard-link",
         "PATH COUNT: copy itself to PATH with so many names",
         files::hard_link,
@@ -242,6 +248,16 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "names",
         "FILE LAST: be the name server that FILE (resolv.conf) names, until asked for LAST",
         sockets::names,
+    ),
+    (
+        "network",
+        "ADDRESSES COMMAND…: exec in a network of its own that has these besides 127.0.0.1",
+        network::network,
+    ),
+    (
+        "filtered",
+        "COMMAND…: exec while a program of the cgroup looks at packets",
+        network::filtered,
     ),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
