@@ -26,12 +26,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let programs = user::build()?;
     let out = paths::out();
     fs::create_dir_all(out.join("bpf"))?;
-    for name in ["tetragon", "tetra"] {
+    // What tests of policies run.
+    for name in ["tetragon", "tetra", "tester"] {
         install(&programs.join(name), &out.join(name))?;
     }
     install(&paths::object(), &out.join("bpf/tetragon.bpf.o"))?;
     tool::step(&format!(
-        "built {0}/tetragon, {0}/tetra and {0}/bpf/tetragon.bpf.o",
+        "built {0}/tetragon, {0}/tetra, {0}/tester and {0}/bpf/tetragon.bpf.o",
         out.display()
     ));
     Ok(())

@@ -48,7 +48,8 @@ pub const fn ticks_to_ktime(ticks: u64) -> u64 {
     ticks * NS_PER_TICK
 }
 
-/// Value of `execve_map`, keyed by thread group id (`u32`): what the kernel remembers of a live process.
+/// Value of `execve_map`, keyed by thread group id (`u32`): what the kernel remembers of a live process; and of
+/// `tg_ended_map`, of one that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ProcessEntry {
@@ -72,8 +73,9 @@ pub struct ProcessEntry {
     /// Low half of the task's count of executions; 0 in entries seeded from `/proc`, which differs from that of any
     /// execution to come.
     pub exec_id: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// In `tg_ended_map`, the low half of the time at which the process started: its number may be another one's by now. 0 in
+    /// `execve_map`, until the process ends.
+    pub start: u32,
 }
 
 /// What policies want to know of executables beyond that of the moment: a bit for each condition on paths, which whoever

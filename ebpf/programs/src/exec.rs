@@ -155,7 +155,7 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
         set_key(pid, now, &raw mut (*entry).key);
         (*entry).nspid = nspid;
         (*entry).exec_id = field!(task, task_self_exec_id);
-        (*entry).reserved = 0;
+        (*entry).start = 0;
         let cred: u64 = field!(task, task_cred);
         task::namespaces(task, cred, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);

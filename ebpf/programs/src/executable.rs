@@ -61,8 +61,7 @@ pub extern "C" fn executable_note() -> u64 {
 /// The path of the executable of the current process, if it was noted.
 #[inline(always)]
 pub fn of_current() -> Option<*const Executable> {
-    let pid: u32 = field!(task::current(), task_tgid);
-    let entry = PROCESSES.get_ptr(&pid)?;
+    let entry = task::current_entry()?;
     // SAFETY: the element stays readable for the run of the program.
     let id = unsafe { (*entry).executable };
     if id == 0 {

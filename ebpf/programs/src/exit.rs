@@ -10,7 +10,7 @@ use ebpf_abi::{
     map::Outcome,
 };
 
-use crate::{globals::copy, maps::PROCESSES, output, read::field, task};
+use crate::{globals::copy, maps::{ENDED, PROCESSES}, output, read::field, task};
 
 /// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -40,9 +40,14 @@ fn exit(task: u64) {
         return;
     }
     let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = PROCESSES.get_ptr(&pid) else { return };
-    // SAFETY: the element stays readable for the run of the program.
-    let process = unsafe { (*entry).key };
+    let Some(entry) = PROCESSES.get_ptr_mut(&pid) else { return };
+    // SAFETY: the element stays readable for the run of the program; whoever else is here writes the same.
+    let process = unsafe {
+        (*entry).start = task::start(task);
+        // Where there is no room, what it still does is not told as its own.
+        let _lost = ENDED.insert(&pid, &*entry, 0);
+        (*entry).key
+    };
     // Threads that leave together may all find nobody left. One of them removes the entry, and that one reports. So it is
     // with the instances of this program.
     if PROCESSES.remove(&pid).is_err() {

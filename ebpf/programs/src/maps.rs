@@ -18,6 +18,10 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 #[map(name = "execve_map")]
 pub static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(32_768, 0);
 
+/// Processes that have ended, by thread group id: what they leave open is closed behind `sched_process_exit`.
+#[map(name = "tg_ended_map")]
+pub static ENDED: LruHashMap<u32, ProcessEntry> = LruHashMap::with_max_entries(2_048, 0);
+
 /// From `bprm_committing_creds` to the exec event, by `pid_tgid`.
 #[map(name = "tg_execve_joined_info_map")]
 pub static EXEC_PRIVILEGES: LruHashMap<u64, ExecPrivileges> = LruHashMap::with_max_entries(1_024, 0);

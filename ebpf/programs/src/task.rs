@@ -7,7 +7,7 @@ use ebpf_abi::map::{
 
 use crate::{
     globals::{config, copy, offset},
-    maps::PROCESSES,
+    maps::{ENDED, PROCESSES},
     output,
     read::{field, read, read_optional},
 };
@@ -63,6 +63,44 @@ unsafe fn key_from_start(task: u64, to: *mut ProcessKey) {
             set_key(ProcessKey::KERNEL.pid, ProcessKey::KERNEL.ktime, to);
         } else {
             set_key(pid, start / NS_PER_TICK * NS_PER_TICK, to);
+        }
+    }
+}
+
+/// The low half of the time at which the process that `task` belongs to started.
+#[inline(always)]
+pub fn start(task: u64) -> u32 {
+    let leader: u64 = field!(task, task_group_leader);
+    let start: u64 = field!(leader, task_start_boottime);
+    start as u32
+}
+
+/// The entry of the current process, for reading: also when it has ended, and what it left open is being closed
+/// (kernel/exit.c, `do_exit`, calls `exit_files` and what follows behind `sched_process_exit`).
+#[inline(always)]
+pub fn current_entry() -> Option<*const ProcessEntry> {
+    let task = current();
+    let pid: u32 = field!(task, task_tgid);
+    if let Some(entry) = PROCESSES.get_ptr(&pid) {
+        return Some(entry);
+    }
+    let entry = ENDED.get_ptr(&pid)?;
+    // SAFETY: the element stays readable for the run of the program.
+    (unsafe { (*entry).start } == start(task)).then_some(entry)
+}
+
+/// Writes the identity of the current process: that of its entry, or the one that seeding will give it.
+///
+/// # Safety
+///
+/// `to` must be valid for writes.
+#[inline(always)]
+pub unsafe fn current_identity(to: *mut ProcessKey) {
+    // SAFETY: the element stays readable for the run of the program; the caller vouches for the target.
+    unsafe {
+        match current_entry() {
+            Some(entry) => copy_key(&raw const (*entry).key, to),
+            None => key_from_start(current(), to),
         }
     }
 }

@@ -28,6 +28,22 @@ pub(super) fn first<'a>(names: &[&'a str]) -> Result<Option<&'a str>, String> {
     Ok(first_in(list()?, names))
 }
 
+/// Leaves those of `names` that can be traced. The kernel has copies of inline functions, and others marked `notrace`, that
+/// are functions like any other but for that; where it does not say which, all stay.
+pub(super) fn retain_traceable(names: &mut Vec<&String>) {
+    if names.is_empty() {
+        return;
+    }
+    let Ok(list) = list() else { return };
+    let mut there = BTreeSet::new();
+    each(list, |name| {
+        if names.iter().any(|wanted| *wanted == name) {
+            there.insert(name.to_owned());
+        }
+    });
+    names.retain(|name| there.contains(*name));
+}
+
 fn list() -> Result<BufReader<File>, String> {
     let mut failed = String::new();
     for path in LISTS {

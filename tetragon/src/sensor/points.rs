@@ -212,7 +212,11 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
         Target::Functions(Functions::Named(names)) => {
             let kind = function_kind(Needs::of(hook), kernel);
             // The policy was checked: what is missing now may be missing.
-            let there = names.iter().filter(|name| kernel.is_function(name));
+            let mut there: Vec<&String> = names.iter().filter(|name| kernel.is_function(name)).collect();
+            if hook.may_be_missing {
+                functions::retain_traceable(&mut there);
+            }
+            let there = there.into_iter();
             there.map(|name| PointKey::new(kind(name), "", name)).collect()
         }
         Target::Functions(Functions::Syscalls(syscalls)) => {

@@ -30,7 +30,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
         fact::CAP_INHERITABLE => field!(cred, cred_cap_inheritable),
         fact::CAP_PERMITTED => field!(cred, cred_cap_permitted),
         fact::NAMESPACES_CHANGED..=fact::REMEMBER_CAPABILITIES => change(what, task, cred),
-        fact::FOLLOWED..=fact::PARENT_FOLLOWED => images(what, task),
+        fact::FOLLOWED..=fact::PARENT_FOLLOWED => images(what),
         _ => {
             let (_, pid_ns) = task::nspid(task);
             let mut all = Namespaces::default();
@@ -73,9 +73,8 @@ fn change(what: u32, task: u64, cred: u64) -> u64 {
 
 /// What is known of the executables of a process. Of one without an entry, nothing.
 #[inline(always)]
-fn images(what: u32, task: u64) -> u64 {
-    let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = PROCESSES.get_ptr(&pid) else { return 0 };
+fn images(what: u32) -> u64 {
+    let Some(entry) = task::current_entry() else { return 0 };
     // SAFETY: the element stays readable for the run of the program.
     unsafe {
         match what {

@@ -59,7 +59,7 @@ pub extern "C" fn hook_track(claimed: u32, kind: u32, address: u64) -> u32 {
     unsafe {
         let owner = &raw mut (*scratch).owner;
         if (*owner).known == 0 {
-            task::identity(task::current(), &raw mut (*owner).process);
+            task::current_identity(&raw mut (*owner).process);
             (*owner).tid = aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32;
             (*owner).known = 1;
             let _ = OWNERS.insert(&sock, &*owner, 0);

@@ -44,7 +44,7 @@ pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32
             (*event).tid = (*scratch).owner.tid;
         } else {
             flags &= !hook_flag::OWNED;
-            task::identity(task::current(), &raw mut (*event).process);
+            task::current_identity(&raw mut (*event).process);
             (*event).tid = bpf_get_current_pid_tgid() as u32;
         }
         (*event).hook = hook;
