@@ -271,6 +271,8 @@ pub mod hook_flag {
     /// Process and thread are those that a socket belongs to, not those that reached the hook. Policy code gives it where
     /// that may be so, and the record has it where it is.
     pub const OWNED: u16 = 8;
+    /// An action of the policy could not be done.
+    pub const FAILED: u16 = 16;
 }
 
 /// [`HookArg::flags`] of bytes that came before in [`DataEvent`] records; how many is the value.

@@ -250,6 +250,12 @@ pub mod runtime {
     /// `(kind, address) -> 0`: whom the socket belongs to is forgotten.
     pub const UNTRACK: &str = "hook_untrack";
 
+    /// `(scratch, flags) -> 1`: adds [`hook_flag`](crate::event::hook_flag) to the record.
+    pub const FLAG: &str = "hook_flag";
+
+    /// `(op) -> 0`: counts that an action could not be done, for an event of type `op`.
+    pub const FAILED: &str = "hook_failed";
+
     /// `(scratch, type, value) -> 1`: adds a number.
     pub const NUMBER: &str = "hook_number";
 

@@ -246,11 +246,13 @@ pub enum Outcome {
     Abstained = 5,
     /// Not lost, but the path of the executable could not be remembered: `tg_binaries` was full.
     PathForgotten = 6,
+    /// Not lost, but an action of a policy could not be done.
+    ActionFailed = 7,
 }
 
 impl Outcome {
     /// All of them, by index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sent,
         Self::RingFull,
         Self::MapFull,
@@ -258,6 +260,7 @@ impl Outcome {
         Self::Spared,
         Self::Abstained,
         Self::PathForgotten,
+        Self::ActionFailed,
     ];
 }
 

@@ -4,6 +4,7 @@ use ebpf_abi::hook::{SCRATCHES, offset, orders, runtime};
 use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
+    change::{self, Effects},
     field, number,
     plan::{Action, Context, Filter, Hook, Ownership, Point, Post, Selector, Stage},
     read::{Reader, forget},
@@ -36,6 +37,7 @@ mod action_number {
     pub(super) const UNTRACK_SOCK: u16 = 11;
     pub(super) const NOTIFY_ENFORCER: u16 = 12;
     pub(super) const CLEANUP_ENFORCER_NOTIFICATION: u16 = 13;
+    pub(super) const SET: u16 = 14;
 }
 
 /// `bpf_map_lookup_elem`.
@@ -51,12 +53,14 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     }
     reader.prologue(&mut asm, point.hooks.iter().any(Hook::has_parameters));
     asm.set(VERDICT, 0);
+    change::prologue(&mut asm, point);
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
     }
     if !verdict && point.hooks.iter().any(Hook::overrides) {
         compile_skipped(&mut asm, &mut reader, point);
     }
+    change::make(&mut asm, &reader);
     let done = asm.label();
     asm.jump_if(Condition::Eq, Reg::R6, 0, done);
     asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);
@@ -155,7 +159,8 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
     if hook.selectors.is_empty() {
         count(asm, hook, 0);
         report::own(asm, reader, hook);
-        report::record(asm, reader, op, hook, (0, action_number::POST), Post::default());
+        let (how, nothing) = (Post::default(), Effects::default());
+        report::record(asm, reader, op, hook, (0, action_number::POST), how, &nothing);
     }
     for (index, selector) in hook.selectors.iter().enumerate() {
         let next = asm.label();
@@ -307,6 +312,7 @@ fn compile_actions(
     } else {
         hook
     };
+    let effects = Effects::begin(asm, hook, selector);
     report::own(asm, reader, hook);
     let (mut silent, mut how) = (false, Post::default());
     let mut last = action_number::POST;
@@ -340,6 +346,15 @@ fn compile_actions(
                 let decided = asm.label();
                 decide(asm, verdict, decided);
                 asm.bind(decided);
+                action_number::OVERRIDE
+            }
+            Action::Set(..) => action_number::SET,
+            Action::Change(index) => {
+                if let Some(changes) = hook.changes.get(index)
+                    && !hook.monitor
+                {
+                    change::choose(asm, reader, op, changes);
+                }
                 action_number::OVERRIDE
             }
             Action::Notify { error, signal } => {
@@ -376,8 +391,9 @@ fn compile_actions(
         };
     }
     if silent {
+        effects.take(asm, op);
         report::silent(asm, reader, op, hook);
     } else {
-        report::record(asm, reader, op, hook, (index, last), how);
+        report::record(asm, reader, op, hook, (index, last), how, &effects);
     }
 }

@@ -13,6 +13,7 @@
 //! Leaves out: names. What functions, fields and values are called is the business of the `policy` crate.
 #![forbid(unsafe_code)]
 
+mod change;
 mod compile;
 mod field;
 mod number;
@@ -25,10 +26,11 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use change::CHANGED;
 pub use compile::{claim, compile};
 pub use ebpf_asm::{Code, Error};
 pub use plan::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
-    Selector, Socket, Source, Stage, Subject, TextTest,
+    Action, Arg, Change, Context, Filter, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place, Point,
+    Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest,
 };
 pub use text::POSTFIX_MAX;

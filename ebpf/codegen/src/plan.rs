@@ -65,6 +65,9 @@ pub struct Hook {
     pub sockets: Vec<Socket>,
     /// At the return of a function: what is done with sockets whatever the selectors say.
     pub ownership: Vec<Ownership>,
+    /// What the interrupted code may find changed when it goes on, each in this order. At most
+    /// [`CHANGED`](crate::CHANGED) registers in one.
+    pub changes: Vec<Vec<Change>>,
     /// What of a call it sees.
     pub stage: Stage,
     /// Which of the [`counters`](ebpf_abi::hook::counters) tells how often the first selector matched; those of the others
@@ -84,6 +87,11 @@ impl Hook {
     pub fn overrides(&self) -> bool {
         let overrides = |action: &Action| matches!(action, Action::Override(_) | Action::Enforce { overrides: true });
         !self.monitor && self.actions().any(overrides)
+    }
+
+    /// Whether it may change registers of the interrupted code.
+    pub fn changes_registers(&self) -> bool {
+        !self.monitor && self.actions().any(|action| matches!(action, Action::Change(_)))
     }
 
     /// Whether it may look at what the function was called with.
@@ -228,6 +236,35 @@ pub enum Place {
         /// The number.
         displacement: i32,
     },
+}
+
+/// A register of the interrupted code, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Where it is in `struct pt_regs`.
+    pub offset: i16,
+    /// 1, 2, 4 or 8 bytes.
+    pub bytes: u8,
+}
+
+/// What a register gets. Registers that were changed before are read as they are then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The register. What of it is not named stays.
+    pub register: Register,
+    /// What it gets, as much of it as there is room for.
+    pub value: NewValue,
+}
+
+/// What a register gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewValue {
+    /// This number.
+    Number(u64),
+    /// The sum of a register and a number.
+    Register(Register, i64),
+    /// Eight bytes of the memory of the process, at that sum.
+    Memory(Register, i64),
 }
 
 /// What the value is.
@@ -432,6 +469,12 @@ pub enum Action {
     /// Skip the function and return this. Where the program's result is the verdict, that, and the first one counts, which
     /// must not be 0; elsewhere `bpf_override_return`, which the function must allow.
     Override(i32),
+    /// Write this number, of 4 bytes, to where the interrupted code has something in memory; elsewhere nothing is done. What
+    /// is reported was read before.
+    Set(Place, u32),
+    /// Make one of [`Hook::changes`], by its position, when all hooks of the point are done. The first one counts. All of it
+    /// or, where it cannot be read what a register gets, nothing is done.
+    Change(usize),
     /// Tell the enforcer of the policy what to do at its next call by the current thread, in place of what it was told
     /// before.
     Notify {

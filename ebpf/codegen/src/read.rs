@@ -22,13 +22,13 @@ fn syscall_parameter(compat: bool, index: u8) -> i16 {
 
 /// `bpf_probe_read_user`, `bpf_probe_read_kernel`, `bpf_get_current_pid_tgid` and `bpf_get_current_task`
 /// (`enum bpf_func_id`).
-const PROBE_READ_USER: u32 = 112;
+pub(crate) const PROBE_READ_USER: u32 = 112;
 const PROBE_READ_KERNEL: u32 = 113;
 const PID_TGID: u32 = 14;
 pub(crate) const CURRENT_TASK: u32 = 35;
 
 /// Where on the stack a pointer or number is read to.
-const CELL: i16 = -8;
+pub(crate) const CELL: i16 = -8;
 
 /// Where on the stack the registers of a system call are, up to the first argument of a 64-bit program.
 const REGS: i16 = CELL - REGS_LEN;
@@ -44,6 +44,8 @@ pub(crate) struct Reader {
     none_left: Label,
     /// Things that were given a place, in order. The slot is the position, modulo [`SLOTS`].
     things: Vec<Thing>,
+    /// Of each change of registers so far, which it changes: offsets in `struct pt_regs`.
+    pub(crate) changes: Vec<Vec<i16>>,
 }
 
 /// Something that is read into a slot.
@@ -59,6 +61,7 @@ impl Reader {
             context,
             none_left: asm.label(),
             things: vec![],
+            changes: vec![],
         }
     }
 
@@ -81,6 +84,18 @@ impl Reader {
     pub(crate) fn begin_hook(&mut self, asm: &mut Assembler) -> Label {
         self.none_left = asm.label();
         self.none_left
+    }
+
+    /// Claims a scratch, or goes to `otherwise` when none is left.
+    pub(crate) fn claim_or(&mut self, asm: &mut Assembler, otherwise: Label) {
+        let none_left = std::mem::replace(&mut self.none_left, otherwise);
+        self.claim(asm);
+        self.none_left = none_left;
+    }
+
+    /// Goes where a hook goes that finds no scratch.
+    pub(crate) fn give_up(&self, asm: &mut Assembler) {
+        asm.jump(self.none_left);
     }
 
     /// Claims a scratch unless there is one already, and goes to the end of the hook when none is left. Spoils `R0` to `R5`.
@@ -446,7 +461,7 @@ pub(crate) fn scratch_number(asm: &mut Assembler, dst: Reg) {
 const UNREADABLE: u64 = u32::MAX as u64;
 
 /// Reads `bytes` bytes at `R3` plus `offset` into the cell with `helper`, or goes to `fail`.
-fn read_cell(asm: &mut Assembler, helper: u32, offset: i32, bytes: u8, fail: Label) {
+pub(crate) fn read_cell(asm: &mut Assembler, helper: u32, offset: i32, bytes: u8, fail: Label) {
     asm.copy(Reg::R1, Reg::R10);
     asm.alu(Alu::Add, Reg::R1, i32::from(CELL));
     asm.store_imm(Width::U64, Reg::R10, CELL, 0);
@@ -456,6 +471,19 @@ fn read_cell(asm: &mut Assembler, helper: u32, offset: i32, bytes: u8, fail: Lab
     }
     asm.call_helper(helper);
     asm.jump_if(Condition::Ne, Reg::R0, 0, fail);
+}
+
+/// `R3` = the sum of a register of the interrupted code and of another one, shifted to the left. Spoils `R0`.
+pub(crate) fn address(asm: &mut Assembler, base: Option<i16>, index: Option<(i16, u8)>) {
+    match base {
+        Some(offset) => asm.load(Width::U64, Reg::R3, Reg::R7, offset),
+        None => asm.set(Reg::R3, 0),
+    }
+    if let Some((offset, shift)) = index {
+        asm.load(Width::U64, Reg::R0, Reg::R7, offset);
+        asm.alu(Alu::Shl, Reg::R0, shift.into());
+        asm.alu_reg(Alu::Add, Reg::R3, Reg::R0);
+    }
 }
 
 /// `dst` = what the interrupted code has as `operand`. Goes to `fail` if it cannot be read, with why in `R8`.
@@ -469,15 +497,7 @@ fn operand_word(asm: &mut Assembler, operand: Operand, dst: Reg, fail: Label) {
             index,
             displacement,
         } => {
-            match base {
-                Some(offset) => asm.load(Width::U64, Reg::R3, Reg::R7, offset),
-                None => asm.set(Reg::R3, 0),
-            }
-            if let Some((offset, shift)) = index {
-                asm.load(Width::U64, Reg::R0, Reg::R7, offset);
-                asm.alu(Alu::Shl, Reg::R0, shift.into());
-                asm.alu_reg(Alu::Add, Reg::R3, Reg::R0);
-            }
+            address(asm, base, index);
             asm.set(Reg::R8, UNREADABLE);
             read_cell(asm, PROBE_READ_USER, displacement, bytes, fail);
             asm.load(Width::of(bytes), dst, Reg::R10, CELL);

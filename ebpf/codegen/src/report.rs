@@ -7,6 +7,7 @@ use ebpf_abi::{
 use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
 use crate::{
+    change::Effects,
     plan::{Hook, Limit, Ownership, Post, Stage, Subject},
     read::{Reader, scratch_number, vacate},
 };
@@ -16,7 +17,7 @@ const GET_STACK: u32 = 67;
 const USER_STACK: u64 = 1 << 8;
 
 /// Sends a record of `hook`, whose selector `selector` matched, `action` being the last that was taken, in the way that
-/// `post` says.
+/// `post` says, and takes `effects` between reading what is reported and sending it, or when nothing is reported.
 pub(crate) fn record(
     asm: &mut Assembler,
     reader: &mut Reader,
@@ -24,8 +25,14 @@ pub(crate) fn record(
     hook: &Hook,
     (selector, action): (usize, u16),
     post: Post,
+    effects: &Effects,
 ) {
-    reader.claim(asm);
+    let (none_left, sent) = (asm.label(), asm.label());
+    if effects.is_empty() {
+        reader.claim(asm);
+    } else {
+        reader.claim_or(asm, none_left);
+    }
     let word = (selector as u64 & 0xffff) << 16 | u64::from(action);
     let flags = match hook.stage {
         Stage::Return => hook_flag::RETURN,
@@ -53,12 +60,26 @@ pub(crate) fn record(
         add_stack(asm, stack::USER, USER_STACK);
     }
     keep(asm, reader, hook, false);
+    effects.take(asm, op);
+    effects.if_failed(asm, |asm| {
+        scratch_number(asm, Reg::R1);
+        asm.set(Reg::R2, u64::from(hook_flag::FAILED));
+        asm.call(runtime::FLAG);
+    });
     send(asm);
     if asm.is_used(limited) {
         asm.jump(done);
         asm.bind(limited);
+        effects.take(asm, op);
         unreported(asm, reader, op, hook);
         asm.bind(done);
+    }
+    if asm.is_used(none_left) {
+        asm.jump(sent);
+        asm.bind(none_left);
+        effects.take(asm, op);
+        reader.give_up(asm);
+        asm.bind(sent);
     }
 }
 

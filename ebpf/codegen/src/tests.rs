@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
-    Selector, Socket, Source, Stage, Subject, TextTest, compile,
+    Action, Arg, Change, Context, Filter, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place, Point,
+    Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -508,6 +508,8 @@ fn selector() -> impl Strategy<Value = Selector> {
         (1_u8..32).prop_map(Action::Signal),
         (-4095_i32..0).prop_map(Action::Override),
         (6_u16..8).prop_map(Action::Ask),
+        (operand(), any::<u32>()).prop_map(|(operand, value)| Action::Set(operand.place, value)),
+        (0_usize..2).prop_map(Action::Change),
         ownership().prop_map(Action::Ownership),
         (errors(), 0_u8..3).prop_map(|(error, signal)| Action::Notify { error, signal }),
         Just(Action::Withdraw),
@@ -520,6 +522,26 @@ fn selector() -> impl Strategy<Value = Selector> {
         .prop_map(|(filters, actions)| Selector { filters, actions })
 }
 
+/// Changes of registers of which the world knows what they have.
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let register = || {
+        let whole = prop::sample::select(vec![112_i16, 104, 96, 88, 80]);
+        let part = prop::sample::select(vec![(0, 8), (0, 4), (0, 2), (0, 1), (1, 1)]);
+        (whole, part).prop_map(|(whole, (part, bytes))| Register {
+            offset: whole + part,
+            bytes,
+        })
+    };
+    let offset = || prop_oneof![-20_i64..20, any::<i64>()];
+    let value = prop_oneof![
+        numbers().prop_map(NewValue::Number),
+        (register(), offset()).prop_map(|(register, offset)| NewValue::Register(register, offset)),
+        (register(), offset()).prop_map(|(register, offset)| NewValue::Memory(register, offset)),
+    ];
+    let change = (register(), value).prop_map(|(register, value)| Change { register, value });
+    prop::collection::vec(change, 0..6)
+}
+
 fn any_point() -> impl Strategy<Value = Point> {
     let saved = prop::collection::vec((0_u8..6).prop_map(Source::Parameter), 0..SAVED);
     let hook = (
@@ -528,18 +550,19 @@ fn any_point() -> impl Strategy<Value = Point> {
         prop::collection::vec(selector(), 0..4),
         prop::option::of(saved),
         prop::option::of(0_u32..40_000),
-        (any::<bool>(), 0_u64..2),
+        (any::<bool>(), 0_u64..2, prop::collection::vec(changes(), 2)),
         sockets(),
         prop::collection::vec(ownership(), 0..2),
     );
     let hook = hook.prop_map(
-        |(number, args, selectors, saved, counters, (monitor, policy), sockets, ownership)| Hook {
+        |(number, args, selectors, saved, counters, (monitor, policy, changes), sockets, ownership)| Hook {
             number,
             policy,
             args,
             selectors,
             sockets,
             ownership,
+            changes,
             stage: saved.map_or(Stage::Whole, |saved| Stage::Entry { saved }),
             counters,
             monitor,
@@ -571,6 +594,12 @@ fn any_point() -> impl Strategy<Value = Point> {
                 && context == Context::Record
             {
                 saved.clear();
+            }
+            if context != Context::Registers {
+                for selector in &mut hook.selectors {
+                    let changes = |action: &Action| matches!(action, Action::Set(..) | Action::Change(_));
+                    selector.actions.retain(|action| !changes(action));
+                }
             }
             if hook.sockets.is_empty() {
                 hook.ownership.clear();

@@ -32,7 +32,6 @@ const LSM_MAC: u32 = 27;
 
 /// Helpers (`enum bpf_func_id`).
 const TAIL_CALL: u32 = 12;
-const PROBE_WRITE_USER: u32 = 36;
 const SEND_SIGNAL: u32 = 109;
 const GET_FUNC_RET: u32 = 184;
 
@@ -83,8 +82,8 @@ pub fn features(types: Option<&Btf<'_>>) -> Vec<(&'static str, bool)> {
         ("batch_update", batches()),
         ("uprobe_refctroff", Path::new(REFERENCE_COUNTER).exists()),
         ("audit_loginuid", member("task_struct", "loginuid")),
-        ("probe_write_user", kprobe(&code(write_user))),
-        ("uprobe_regs_change", kprobe(&code(write_registers))),
+        ("probe_write_user", probe::write_user()),
+        ("uprobe_regs_change", probe::write_registers()),
         ("mix_bpf_and_tail_calls", calls_and_tail_calls()),
         ("fentry", at(TRACING, FENTRY, FUNCTION, &nothing)),
         ("get_func_ret", at(TRACING, FEXIT, FUNCTION, &code(function_result))),
@@ -123,19 +122,6 @@ fn place(asm: &mut Assembler, register: Reg) {
     asm.copy(register, Reg::R10);
     asm.alu(ebpf_asm::Alu::Add, register, -8);
     asm.store_imm(Width::U64, Reg::R10, -8, 0);
-}
-
-fn write_user(asm: &mut Assembler) {
-    asm.set(Reg::R1, 0);
-    place(asm, Reg::R2);
-    asm.set(Reg::R3, 8);
-    asm.call_helper(PROBE_WRITE_USER);
-}
-
-/// Writes `rax` in `struct pt_regs`.
-fn write_registers(asm: &mut Assembler) {
-    asm.set(Reg::R0, 0);
-    asm.store(Width::U64, Reg::R1, 80, Reg::R0);
 }
 
 fn function_result(asm: &mut Assembler) {

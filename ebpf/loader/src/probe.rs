@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, sync::OnceLock};
 
 use aya_obj::btf::BtfFeatures;
-use ebpf_asm::{Assembler, Reg, Width};
+use ebpf_asm::{Alu, Assembler, Reg, Width};
 
 use crate::{
     error::Error,
@@ -52,6 +52,45 @@ pub fn atomic_exchange() -> bool {
     })
 }
 
+/// Whether programs can write to the memory of processes (`bpf_probe_write_user`, not where the kernel is locked down): loads
+/// one that does.
+pub fn write_user() -> bool {
+    /// Its number (`enum bpf_func_id`).
+    const PROBE_WRITE_USER: u32 = 36;
+    static WRITE: OnceLock<bool> = OnceLock::new();
+    *WRITE.get_or_init(|| {
+        let mut asm = Assembler::new();
+        asm.set(Reg::R1, 0);
+        asm.store_imm(Width::U64, Reg::R10, -8, 0);
+        asm.copy(Reg::R2, Reg::R10);
+        asm.alu(Alu::Add, Reg::R2, -8);
+        asm.set(Reg::R3, 8);
+        asm.call_helper(PROBE_WRITE_USER);
+        loads("write_user", asm)
+    })
+}
+
+/// Whether programs at uprobes can change registers (kernel 6.18): loads one that does.
+pub fn write_registers() -> bool {
+    /// Offset of `rax` in `struct pt_regs`.
+    const RAX: i16 = 80;
+    static WRITE: OnceLock<bool> = OnceLock::new();
+    *WRITE.get_or_init(|| {
+        let mut asm = Assembler::new();
+        asm.set(Reg::R0, 0);
+        asm.store(Width::U64, Reg::R1, RAX, Reg::R0);
+        loads("write_registers", asm)
+    })
+}
+
+/// Whether the kernel takes a program at kprobes that begins with `asm` and then returns 0.
+fn loads(name: &str, mut asm: Assembler) -> bool {
+    asm.set(Reg::R0, 0);
+    asm.exit();
+    let code = asm.finish();
+    code.is_ok_and(|code| Program::load_code(name, ProgramKind::Kprobe, &code, &[]).is_ok())
+}
+
 /// Whether programs at kprobes can skip the function (`bpf_override_return`, `CONFIG_BPF_KPROBE_OVERRIDE`): loads one that
 /// does.
 pub fn override_return() -> bool {
@@ -62,10 +101,7 @@ pub fn override_return() -> bool {
         let mut asm = Assembler::new();
         asm.set(Reg::R2, 0);
         asm.call_helper(OVERRIDE_RETURN);
-        asm.set(Reg::R0, 0);
-        asm.exit();
-        let code = asm.finish();
-        code.is_ok_and(|code| Program::load_code("override", ProgramKind::Kprobe, &code, &[]).is_ok())
+        loads("override", asm)
     })
 }
 

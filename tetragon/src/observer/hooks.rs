@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{event::hook, record, sensor::HookInfo, sink::Sink, text};
 
+/// What the event of a probe has as its flags where an action could not be done.
+const ACTION_FAILED: &str = "actionFailed";
+
 /// What the return of a function adds to an event.
 #[derive(Debug)]
 struct Returned {
@@ -189,7 +192,13 @@ impl Pipeline {
             function,
         } = call;
         self.send_for(head.process.pid, info, (head.selector, returned.selector));
-        let action = hook::action(head.action).into();
+        let failed = head.flags & hook_flag::FAILED != 0;
+        let action = match head.header.op {
+            // What could not be changed was not overridden, and nothing else says so.
+            op::UPROBE if failed && hook::action(head.action) == KprobeAction::Override => KprobeAction::Post,
+            _ => hook::action(head.action),
+        };
+        let action = action.into();
         let (policy_name, message, tags) = (info.policy.clone(), info.message.clone(), info.tags.clone());
         let event_type = match head.header.op {
             op::LSM => EventType::ProcessLsm,
@@ -245,7 +254,7 @@ impl Pipeline {
                     args,
                     tags,
                     action,
-                    ..ProcessUsdt::default()
+                    flags: if failed { ACTION_FAILED } else { "" }.to_owned(),
                 }),
                 EventType::ProcessTracepoint => events::Event::ProcessTracepoint(ProcessTracepoint {
                     process: Some(whose.process),

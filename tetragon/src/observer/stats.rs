@@ -164,6 +164,7 @@ impl StatsHandle {
             ring_full: counted(Outcome::RingFull),
             map_full: counted(Outcome::MapFull),
             path_forgotten: counted(Outcome::PathForgotten),
+            action_failed: counted(Outcome::ActionFailed),
             no_scratch: counted(Outcome::NoScratch),
             // Where there was no room, the first spare has left to the program what the program may not have been run for.
             missed: missed(self.misses(op), counted(Outcome::Spared))
@@ -262,6 +263,8 @@ pub struct OpStats {
     pub map_full: u64,
     /// Sent, but the path of the executable could not be remembered: policies that ask for it see the one of that moment.
     pub path_forgotten: u64,
+    /// Actions of policies that could not be done, also where nothing was sent.
+    pub action_failed: u64,
     /// Lost for another reason within the kernel programs.
     pub no_scratch: u64,
     /// Lost, at most, because the kernel ran no instance of the program: each was running already on the same CPU.
@@ -315,6 +318,7 @@ impl fmt::Display for Stats {
                 (op.missed, "program not run"),
                 (op.map_full, "not remembered"),
                 (op.path_forgotten, "without the path remembered"),
+                (op.action_failed, "actions failed"),
                 (unread, "unread"),
             ];
             for (number, reason) in reasons.iter().filter(|(number, _)| *number != 0) {

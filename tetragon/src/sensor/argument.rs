@@ -206,7 +206,7 @@ fn field(index: u32, point: &PointKey) -> Result<Origin, Reason> {
 }
 
 /// Offset in `struct pt_regs` and width of a register of x86-64, also of a part of one.
-fn register(name: &str) -> Option<(i16, u8)> {
+pub(super) fn register(name: &str) -> Option<(i16, u8)> {
     const LEGACY: [(&str, i16); 8] = [
         ("a", 80),
         ("b", 40),

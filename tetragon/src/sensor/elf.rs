@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use policy::{
-    model::{Symbol, UprobePlaces},
+    model::{Continue, Symbol, UprobePlaces},
     suggest,
 };
 use policy_elf::{Elf, Found};
@@ -58,6 +58,35 @@ impl<'a> Program<'a> {
         let counters = counters.iter().copied().chain(std::iter::repeat(0));
         let place = |((label, offset), counter)| Ok((label, self.place(offset, counter)?));
         found.into_iter().zip(counters).map(place).collect()
+    }
+
+    /// How many bytes behind `place` the program continues at `target`, wherever it was loaded.
+    pub(super) fn distance(&self, place: Place, target: &Continue) -> Result<i64, String> {
+        if place.file != self.identity {
+            return Err(format!("{} is no longer the file that it was", self.path));
+        }
+        let elf = self.elf()?;
+        let address = |offset: u64| {
+            let address = elf.address(offset);
+            address.ok_or_else(|| format!("{} loads nothing from offset {offset:#x}", self.path))
+        };
+        let target = match target {
+            Continue::Offset(offset) => address(*offset)?,
+            Continue::Address(address) => {
+                self.offset(&elf, *address)?;
+                *address
+            }
+            Continue::Symbol(name) => {
+                let symbol = Symbol {
+                    name: name.clone(),
+                    offset: 0,
+                };
+                let found = self.symbols(&[symbol])?;
+                let (_, offset) = found.first().ok_or_else(|| self.missing(&elf, name))?;
+                address(*offset)?
+            }
+        };
+        Ok(target.wrapping_sub(address(place.offset)?) as i64)
     }
 
     /// The places of a probe, each with what the program says of the arguments there.
@@ -223,6 +252,27 @@ mod tests {
             .places(&UprobePlaces::Offsets(vec![16]), &[1 << 32])
             .unwrap_err();
         assert!(error.ends_with("the counter at offset 0x100000000 is beyond the first 4 GiB of the file"));
+    }
+
+    #[test]
+    fn how_far_one_function_is_from_another() {
+        let path = std::env::current_exe().unwrap().display().to_string();
+        let program = Program::open(&path).unwrap();
+        let place = |name: &str, offset| program.places(&symbol(name, offset), &[]).unwrap()[0].1;
+        let (main, behind) = (place("main", 0), place("main", 4));
+        let distance = |target: Continue| program.distance(behind, &target);
+        assert_eq!(distance(Continue::Symbol("main".into())), Ok(-4));
+        assert_eq!(distance(Continue::Offset(main.offset)), Ok(-4));
+        let address = program.elf().unwrap().address(main.offset).unwrap();
+        assert_eq!(distance(Continue::Address(address)), Ok(-4));
+        let error = distance(Continue::Symbol("mainn".into())).unwrap_err();
+        assert!(error.ends_with("did you mean `main`?"), "{error}");
+        let error = distance(Continue::Offset(u64::MAX)).unwrap_err();
+        assert!(
+            error.ends_with("loads nothing from offset 0xffffffffffffffff"),
+            "{error}"
+        );
+        assert!(distance(Continue::Address(u64::MAX)).is_err());
     }
 
     #[test]

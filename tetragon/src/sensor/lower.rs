@@ -7,8 +7,8 @@ use ebpf_abi::{
     hook::{scope, structure},
 };
 use ebpf_codegen::{
-    Action, Arg, Filter, Hook, Length, Limit, NumberTest, Ownership, Post, Read, Selector, Socket, Source, Stage,
-    Subject,
+    Action, Arg, Change, Filter, Hook, Length, Limit, NumberTest, Ownership, Post, Read, Selector, Socket, Source,
+    Stage, Subject,
 };
 use policy::{
     arg_type::ArgType,
@@ -23,7 +23,7 @@ use crate::{errand::Request, procfs::Procfs};
 use super::{
     Error,
     argument::{Role, argument},
-    enforcer,
+    change, enforcer,
     filter::{self, NotYet},
     images::Conditions,
     loader,
@@ -166,10 +166,14 @@ fn lower(
     }
     let returns = hook.returns.as_ref();
     let returned = returns.map(|returns| read(&returns.arg, Role::Returned)).transpose()?;
+    let mut changes = vec![];
     let mut selectors = hook
         .selectors
         .iter()
-        .map(|selector| lower_selector(selector, hook, (&args, &positions, &sockets), &point, process))
+        .map(|selector| {
+            let read = (&args[..], &positions[..], &sockets);
+            lower_selector(selector, hook, read, &point, (process, &mut changes))
+        })
         .collect::<Result<Vec<_>, Reason>>()?;
     let (provider, name) = match &hook.target {
         Target::Usdt { provider, name, .. } => (provider.clone(), name),
@@ -199,6 +203,7 @@ fn lower(
         args,
         selectors,
         sockets: sockets.at_entry(),
+        changes,
         ..Hook::default()
     };
     let mut parts = vec![];
@@ -437,7 +442,7 @@ fn lower_selector(
     hook: &model::Hook,
     (args, positions, sockets): (&[Arg], &[Option<usize>], &Sockets),
     point: &PointKey,
-    process: &mut LowerProcess<'_>,
+    (process, changes): (&mut LowerProcess<'_>, &mut Vec<Vec<Change>>),
 ) -> Result<Selector, Reason> {
     let mut filters = vec![];
     for condition in &selector.process {
@@ -469,7 +474,17 @@ fn lower_selector(
     let actions = selector
         .actions
         .iter()
-        .map(|action| lower_action(action, point, &mut |position| sockets.index(position)))
+        .map(|action| match (action, point.kind) {
+            (model::Action::Set { position, value }, _) => {
+                let arg = positions.get(*position).copied().flatten();
+                change::set(*position, arg.map(|index| &args[index]), *value)
+            }
+            (model::Action::Override(what), PointKind::Uprobe(place)) => {
+                changes.push(change::registers(what, point, place)?);
+                Ok(Action::Change(changes.len() - 1))
+            }
+            _ => lower_action(action, point, &mut |position| sockets.index(position)),
+        })
         .collect::<Result<Vec<_>, Reason>>()?;
     Ok(Selector { filters, actions })
 }

@@ -18,6 +18,7 @@
 //! Leaves out: what a policy says (the `policy` crate), what code looks like (`ebpf-codegen`).
 
 mod argument;
+mod change;
 mod counters;
 mod elf;
 mod enforcer;

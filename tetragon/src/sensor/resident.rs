@@ -204,7 +204,11 @@ fn actions(selector: &Selector, stage: &Stage, enforced: u64, monitored: u64) ->
                 counts.signal += enforced;
                 counts.monitor_signal += monitored;
             }
-            Action::Override(_) => {
+            Action::Set(..) => {
+                counts.set += enforced;
+                counts.monitor_set += monitored;
+            }
+            Action::Override(_) | Action::Change(_) => {
                 counts.r#override += enforced;
                 counts.monitor_override += monitored;
             }

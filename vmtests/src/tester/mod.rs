@@ -235,6 +235,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         probes::probes,
     ),
     (
+        "reprice",
+        "PRICE: a probe with it in memory, and what it is then",
+        probes::reprice,
+    ),
+    (
         "hand-over",
         "PORT: sockets that other processes use",
         sockets::hand_over,

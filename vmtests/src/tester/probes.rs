@@ -19,6 +19,7 @@ use super::say;
 static WATCHED: AtomicU16 = AtomicU16::new(0);
 
 /// Memory that arguments are in.
+#[derive(Default)]
 #[repr(C)]
 struct Basket {
     address: u64,
@@ -89,6 +90,31 @@ pub fn probes(arguments: &[CString]) -> Result<()> {
         checkout_in_memory(&basket);
     }
     say::line(&json!({ "pid": std::process::id(), "watched": watched }))
+}
+
+/// A price that is part of the program, where nobody can write.
+static FIXED: u32 = 77;
+
+/// `reprice PRICE`: comes to `shop:reprice` with the price in memory, and says what it is then, and what the fixed one is.
+pub fn reprice(arguments: &[CString]) -> Result<()> {
+    let mut basket = Basket {
+        price: say::number(arguments, 0)?,
+        ..Basket::default()
+    };
+    let (start, fixed) = (&raw mut basket, &raw const FIXED);
+    // SAFETY: does nothing, but whoever watches may write to the price.
+    unsafe {
+        asm!(
+            probe!("reprice", "-4@16(%r11) 8@(%r11) -4@%eax 4@(%rdx) 4@$5", "0"),
+            in("r11") start,
+            in("rax") basket.price,
+            in("rdx") fixed,
+            options(att_syntax, nostack, preserves_flags)
+        );
+    }
+    // SAFETY: both live. Whatever the compiler thinks of them, what is there now is meant.
+    let (price, fixed) = unsafe { ((&raw const (*start).price).read_volatile(), fixed.read_volatile()) };
+    say::line(&json!({ "pid": std::process::id(), "price": price, "fixed": fixed }))
 }
 
 /// With an argument that no program can read, and one that is no integer.

@@ -77,6 +77,11 @@ pub(super) fn user_memory(address: u64) -> Option<u64> {
     (!address.is_multiple_of(5)).then(|| address.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(23))
 }
 
+/// Whether the process can write at an address, by a rule.
+pub(super) fn is_writable(address: u64) -> bool {
+    !address.is_multiple_of(3)
+}
+
 /// The parent of a process, by a rule that makes a few generations.
 pub(super) fn parent(task: u64) -> u64 {
     if task.is_multiple_of(5) {
@@ -140,6 +145,14 @@ pub(super) fn syscall_id(number: u64) -> u64 {
 pub(super) enum Done {
     Count(u64),
     Signal(u64),
+    /// Address, and what was to be written there.
+    Write(u64, u32),
+    /// An action failed, for an event of this type.
+    Failed(u64),
+    /// Flags that a record got.
+    Flag(u64),
+    /// Register, as an offset, and what it has now.
+    Register(usize, u64),
     Override(u64),
     /// Policy, and what its enforcer is told.
     Notify(u64, u64),
@@ -249,6 +262,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
     machine.regs[1] = CONTEXT;
     machine.regs[10] = STACK + 512;
     machine.word(offset::BUSY)?.fill(0);
+    let before = machine.context.clone();
     machine.go(code)?;
     if machine.word(offset::BUSY)?.iter().any(|&byte| byte != 0) {
         return Err("the scratch is not given back".to_owned());
@@ -256,6 +270,12 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
     let latest = u64::from_le_bytes(machine.latest);
     if latest != world.latest {
         machine.note(Done::Latest(latest));
+    }
+    for (index, (before, now)) in before.chunks(8).zip(machine.context.clone().chunks(8)).enumerate() {
+        if before != now {
+            let now = now.try_into().map_err(|_| "a register")?;
+            machine.note(Done::Register(8 * index, u64::from_le_bytes(now)));
+        }
     }
     let verdict = machine.regs[0];
     if verdict != 0 {
@@ -359,6 +379,7 @@ impl Machine<'_> {
         // Functions of the runtime get the number of the scratch first.
         let other = [
             runtime::COUNT,
+            runtime::FAILED,
             runtime::CLAIM,
             runtime::LOST,
             runtime::FACT,
@@ -447,6 +468,14 @@ impl Machine<'_> {
                 self.done.push(Done::Signal(r1));
                 0
             }
+            None if helper == 36 => {
+                if r3 != 4 {
+                    return Err("not the number of bytes that can be written".to_owned());
+                }
+                let value = self.memory(r2, 4)?.try_into().map_err(|_| "a number")?;
+                self.done.push(Done::Write(r1, u32::from_le_bytes(value)));
+                if is_writable(r1) { 0 } else { -14_i64 as u64 }
+            }
             None if helper == 1 => {
                 if self.memory(r2, 4)? != [0; 4] {
                     return Err("not the key of the only element".to_owned());
@@ -531,6 +560,8 @@ impl Machine<'_> {
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),
             Some(runtime::SEND) => self.note(Done::Send),
+            Some(runtime::FLAG) => self.note(Done::Flag(r2)),
+            Some(runtime::FAILED) => self.note(Done::Failed(r1)),
             Some(runtime::SLOT) => {
                 let text = self.text(r3 as usize)?;
                 self.note(Done::Text(r2, text))

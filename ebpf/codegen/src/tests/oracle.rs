@@ -6,11 +6,11 @@ use ebpf_abi::{
 };
 
 use crate::{
-    Action, Arg, Context, Filter, Hook, Length, Limit, NumberTest, Operand, Ownership, Place, Point, Post, Read,
-    Source, Stage, Subject,
+    Action, Arg, Change, Context, Filter, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place, Point,
+    Post, Read, Register, Source, Stage, Subject,
     tests::machine::{
-        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, kept_owner, memory, parent, pid_of, stack_of,
-        syscall_id, user_memory,
+        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_writable, kept_owner, memory, parent,
+        pid_of, stack_of, syscall_id, user_memory,
     },
 };
 
@@ -18,6 +18,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     let mut done = vec![];
     let (mut verdict, mut skipped, mut told) = (0, false, world.told);
     let mut owners = Owners::default();
+    let mut changed = None;
     let generation = point.generation.map_or(world.latest, u64::from);
     if generation < world.latest {
         return done;
@@ -43,7 +44,15 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             if !returns {
                 owner = owner_of(hook, world, &owners);
             }
-            report(point, hook, (0, 0), Post::default(), (world, owner), &mut done);
+            let nothing = Effects::default();
+            report(
+                point,
+                hook,
+                (0, 0),
+                (Post::default(), &nothing),
+                (world, owner),
+                &mut done,
+            );
         }
         for (index, selector) in hook.selectors.iter().enumerate() {
             let mut passed = |filter: &Filter| {
@@ -78,6 +87,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 owner = owner_of(hook, world, &owners);
             }
             let (mut last, mut how) = (0, Post::default());
+            let mut effects = Effects::default();
             for action in &selector.actions {
                 last = match *action {
                     Action::Post(post) => {
@@ -104,6 +114,27 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         if !hook.monitor && !skipped {
                             skipped = true;
                             done.push(Done::Override(i64::from(result) as u64));
+                        }
+                        4
+                    }
+                    Action::Set(place, value) => {
+                        if !hook.monitor
+                            && let Some(address) = address(place, world)
+                        {
+                            effects.writes.push((address, value));
+                        }
+                        14
+                    }
+                    Action::Change(index) => {
+                        if let Some(changes) = hook.changes.get(index)
+                            && !hook.monitor
+                            && changed.is_none()
+                        {
+                            changed = registers(changes, world);
+                            if changed.is_none() {
+                                effects.failed = true;
+                                done.push(Done::Failed(point.op.into()));
+                            }
                         }
                         4
                     }
@@ -146,8 +177,11 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             let silent = |action: &Action| matches!(action, Action::NoPost | Action::Mark(_) | Action::Enforce { .. });
             if !selector.actions.iter().any(silent) {
                 withdrawn = false;
-                report(point, hook, (index, last), how, (world, owner), &mut done);
-            } else if let Stage::Entry { saved } = &hook.stage {
+                report(point, hook, (index, last), (how, &effects), (world, owner), &mut done);
+                break;
+            }
+            effects.take(point, &mut done);
+            if let Stage::Entry { saved } = &hook.stage {
                 done.push(Done::Begin(u64::from(point.op), u64::from(hook.number), 0));
                 done.push(keep(point, hook, saved, (world, owner), true));
             }
@@ -170,8 +204,71 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
         }
     }
     done.extend((generation != world.latest).then_some(Done::Latest(generation)));
+    for (offset, value) in changed.unwrap_or_default() {
+        if value != register(offset, world) {
+            done.push(Done::Register(offset as usize, value));
+        }
+    }
     done.extend((verdict != 0).then_some(Done::Verdict(verdict)));
     done
+}
+
+/// What is done to the interrupted code besides its registers.
+#[derive(Debug, Default)]
+struct Effects {
+    writes: Vec<(u64, u32)>,
+    failed: bool,
+}
+
+impl Effects {
+    /// Does it; returns whether any of it failed.
+    fn take(&self, point: &Point, done: &mut Vec<Done>) -> bool {
+        let mut failed = self.failed;
+        for &(address, value) in &self.writes {
+            done.push(Done::Write(address, value));
+            if !is_writable(address) {
+                failed = true;
+                done.push(Done::Failed(point.op.into()));
+            }
+        }
+        failed
+    }
+}
+
+/// Where in memory the interrupted code has something.
+fn address(place: Place, world: &World) -> Option<u64> {
+    let Place::Memory {
+        base,
+        index,
+        displacement,
+    } = place
+    else {
+        return None;
+    };
+    let base = base.map_or(0, |offset| register(offset, world));
+    let index = index.map_or(0, |(offset, shift)| register(offset, world) << shift);
+    Some(base.wrapping_add(index).wrapping_add(i64::from(displacement) as u64))
+}
+
+/// What registers get, whole and in order; nothing if any of it cannot be read.
+fn registers(changes: &[Change], world: &World) -> Option<Vec<(i16, u64)>> {
+    let mut all: Vec<(i16, u64)> = (0..21).map(|index| (8 * index, register(8 * index, world))).collect();
+    for Change { register, value } in changes {
+        let read = |part: Register, all: &[(i16, u64)]| {
+            let (offset, whole) = all[part.offset as usize / 8];
+            low(whole >> (8 * (part.offset - offset)), part.bytes)
+        };
+        let value = match *value {
+            NewValue::Number(number) => number,
+            NewValue::Register(source, offset) => read(source, &all).wrapping_add(offset as u64),
+            NewValue::Memory(source, offset) => user_memory(read(source, &all).wrapping_add(offset as u64))?,
+        };
+        let (offset, whole) = &mut all[register.offset as usize / 8];
+        let shift = 8 * (register.offset - *offset) as u32;
+        let mask = u64::MAX >> (64 - 8 * u32::from(register.bytes)) << shift;
+        *whole = *whole & !mask | value << shift & mask;
+    }
+    Some(all)
 }
 
 /// What tells the call from others.
@@ -226,7 +323,7 @@ fn report(
     point: &Point,
     hook: &Hook,
     (selector, action): (usize, u64),
-    post: Post,
+    (post, effects): (Post, &Effects),
     (world, owner): (&World, u32),
     done: &mut Vec<Done>,
 ) {
@@ -259,6 +356,7 @@ fn report(
     if let Some(Limit { window, scope }) = post.limit {
         done.push(Done::Limit(window, scope.into()));
         if world.limited {
+            effects.take(point, done);
             if hook.stage == Stage::Return {
                 done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
                 done.push(Done::Send);
@@ -282,6 +380,9 @@ fn report(
     }
     if let Stage::Entry { saved } = &hook.stage {
         done.push(keep(point, hook, saved, (world, owner), false));
+    }
+    if effects.take(point, done) {
+        done.push(Done::Flag(16));
     }
     done.push(Done::Send);
 }

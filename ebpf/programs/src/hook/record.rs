@@ -64,6 +64,26 @@ pub extern "C" fn hook_begin(claimed: u32, op: u32, hook: u32, word: u32) -> u32
     1
 }
 
+/// Adds flags: see [`runtime::FLAG`](ebpf_abi::hook::runtime::FLAG).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_flag(claimed: u32, flags: u32) -> u32 {
+    let Some(record) = RECORDS.get_ptr_mut(claimed) else {
+        return 0;
+    };
+    // SAFETY: a record of this CPU, larger than its head.
+    unsafe { (*(&raw mut (*record).bytes).cast::<HookEvent>()).flags |= flags as u16 };
+    1
+}
+
+/// Counts an action that could not be done: see [`runtime::FAILED`](ebpf_abi::hook::runtime::FAILED).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_failed(op: u32) -> u32 {
+    output::count(op as u8, Outcome::ActionFailed);
+    0
+}
+
 /// Where the next argument goes; counts it. Nothing when there is no room, which policy code sees to.
 #[inline(always)]
 pub(super) fn next(claimed: u32) -> Option<(*mut HookRecord, *mut HookArg, u32)> {
