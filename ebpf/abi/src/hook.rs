@@ -109,6 +109,10 @@ pub mod counters {
     pub const MAP: &str = "tg_policy_counters";
     /// Number of counters, 8 bytes each.
     pub const COUNT: u32 = 32_768;
+    /// The one that says how many signals policies wanted sent that were not, as the process is one that is spared.
+    pub const SPARED: u32 = 0;
+    /// The first that is handed out.
+    pub const FIRST: u32 = 1;
 }
 
 /// Bits of [`Slot::flags`].

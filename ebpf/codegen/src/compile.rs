@@ -1,6 +1,6 @@
 //! From a point to code.
 
-use ebpf_abi::hook::{SCRATCHES, offset, orders, runtime};
+use ebpf_abi::hook::{SCRATCHES, counters, offset, orders, runtime};
 use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
 
 /// `bpf_send_signal` (`enum bpf_func_id`, kernel 5.3).
 const SEND_SIGNAL: u32 = 109;
+
+/// `bpf_get_current_pid_tgid` (kernel 4.2).
+const CURRENT_PID_TGID: u32 = 14;
 
 /// `bpf_override_return` (kernel 4.16, `CONFIG_BPF_KPROBE_OVERRIDE`).
 const OVERRIDE_RETURN: u32 = 58;
@@ -260,6 +263,25 @@ fn decide(asm: &mut Assembler, verdict: bool, decided: Label) {
     }
 }
 
+/// Goes to `spared` if the current process is one of `pids`, and counts the signal that it does not get.
+fn spare(asm: &mut Assembler, pids: &[u32], spared: Label) {
+    if pids.is_empty() {
+        return;
+    }
+    let (counted, other) = (asm.label(), asm.label());
+    asm.call_helper(CURRENT_PID_TGID);
+    asm.alu(Alu::Shr, Reg::R0, 32);
+    for pid in pids {
+        asm.jump_if(Condition::Eq, Reg::R0, u64::from(*pid), counted);
+    }
+    asm.jump(other);
+    asm.bind(counted);
+    asm.set(Reg::R1, u64::from(counters::SPARED));
+    asm.call(runtime::COUNT);
+    asm.jump(spared);
+    asm.bind(other);
+}
+
 /// Does what the enforcer of `policy` was told.
 fn enforce(asm: &mut Assembler, verdict: bool, policy: u64, overrides: bool) {
     let (unsignalled, done) = (asm.label(), asm.label());
@@ -359,8 +381,18 @@ fn compile_actions(
             }
             Action::Notify { error, signal } => {
                 if !hook.monitor {
-                    asm.set(Reg::R1, hook.policy);
+                    let (spared, told) = (asm.label(), asm.label());
+                    if signal != 0 {
+                        spare(asm, &selector.spared, spared);
+                    }
                     asm.set(Reg::R2, orders(error, signal));
+                    if asm.is_used(spared) {
+                        asm.jump(told);
+                        asm.bind(spared);
+                        asm.set(Reg::R2, orders(error, 0));
+                        asm.bind(told);
+                    }
+                    asm.set(Reg::R1, hook.policy);
                     asm.call(runtime::NOTIFY);
                 }
                 action_number::NOTIFY_ENFORCER
@@ -379,8 +411,11 @@ fn compile_actions(
             }
             Action::Signal(number) => {
                 if !hook.monitor {
+                    let spared = asm.label();
+                    spare(asm, &selector.spared, spared);
                     asm.set(Reg::R1, u64::from(number));
                     asm.call_helper(SEND_SIGNAL);
+                    asm.bind(spared);
                 }
                 if number == 9 {
                     action_number::SIGKILL

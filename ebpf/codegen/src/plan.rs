@@ -322,6 +322,9 @@ pub struct Selector {
     pub filters: Vec<Filter>,
     /// Taken in this order. None: the event is reported.
     pub actions: Vec<Action>,
+    /// Ids of processes that get no signal, neither at once nor from the enforcer. What they would have got is
+    /// [counted](ebpf_abi::hook::counters::SPARED).
+    pub spared: Vec<u32>,
 }
 
 /// A condition.

@@ -47,6 +47,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         selectors: vec![Selector {
             filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
             actions: vec![Action::Signal(9)],
+            spared: vec![1, 77],
         }],
         ..Hook::default()
     };
@@ -58,36 +59,44 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         4: r2 <<= 32
         5: r2 s>>= 32
         6: if r2 == 4444 goto 8
-        7: goto 30
-        8: r1 = 9
-        9: call helper 109
-        10: if r6 != 0 goto 15
-        11: call claim_scratch
-        12: r6 = r0
-        13: if r6 == 0 goto 31
-        14: *(u64*)(r6 +208) = 0
-        15: r1 = *(u32*)(r6 +8)
-        16: r2 = 13
-        17: r3 = 7
-        18: r4 = 2
-        19: call hook_begin
-        20: r2 = *(u64*)(r7 +104)
-        21: r2 <<= 32
-        22: r2 s>>= 32
-        23: r3 = r2
-        24: r1 = *(u32*)(r6 +8)
-        25: r2 = 1
-        26: call hook_number
-        27: r1 = *(u32*)(r6 +8)
-        28: call hook_send
-        29: goto 33
-        30: goto 33
-        31: r1 = 13
-        32: call hook_lost
-        33: if r6 == 0 goto 35
-        34: *(u64*)(r6 +0) = 0
-        35: r0 = r9
-        36: exit
+        7: goto 38
+        8: call helper 14
+        9: r0 >>= 32
+        10: if r0 == 1 goto 13
+        11: if r0 == 77 goto 13
+        12: goto 16
+        13: r1 = 0
+        14: call hook_count
+        15: goto 18
+        16: r1 = 9
+        17: call helper 109
+        18: if r6 != 0 goto 23
+        19: call claim_scratch
+        20: r6 = r0
+        21: if r6 == 0 goto 39
+        22: *(u64*)(r6 +208) = 0
+        23: r1 = *(u32*)(r6 +8)
+        24: r2 = 13
+        25: r3 = 7
+        26: r4 = 2
+        27: call hook_begin
+        28: r2 = *(u64*)(r7 +104)
+        29: r2 <<= 32
+        30: r2 s>>= 32
+        31: r3 = r2
+        32: r1 = *(u32*)(r6 +8)
+        33: r2 = 1
+        34: call hook_number
+        35: r1 = *(u32*)(r6 +8)
+        36: call hook_send
+        37: goto 41
+        38: goto 41
+        39: r1 = 13
+        40: call hook_lost
+        41: if r6 == 0 goto 43
+        42: *(u64*)(r6 +0) = 0
+        43: r0 = r9
+        44: exit
     "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
@@ -135,6 +144,7 @@ fn a_function_may_be_longer_than_a_jump() {
         selectors: vec![Selector {
             filters: vec![Filter::Number(Subject::Arg(0), is(index.into()))],
             actions: vec![],
+            ..Selector::default()
         }],
         ..Hook::default()
     };
@@ -179,6 +189,7 @@ fn an_operand_in_memory_is_read_as_wide_as_it_is() {
         selectors: vec![Selector {
             filters: vec![Filter::Number(Subject::Arg(0), is(7))],
             actions: vec![Action::NoPost],
+            ..Selector::default()
         }],
         ..Hook::default()
     };
@@ -221,6 +232,7 @@ fn an_enforcer_that_was_told_nothing_is_one_call() {
         selectors: vec![Selector {
             filters: vec![],
             actions: vec![Action::Enforce { overrides }],
+            ..Selector::default()
         }],
         ..Hook::default()
     };
@@ -518,8 +530,13 @@ fn selector() -> impl Strategy<Value = Selector> {
     (
         prop::collection::vec(filter(), 0..3),
         prop::collection::vec(action, 0..3),
+        prop::collection::vec(0_u32..3, 0..3),
     )
-        .prop_map(|(filters, actions)| Selector { filters, actions })
+        .prop_map(|(filters, actions, spared)| Selector {
+            filters,
+            actions,
+            spared,
+        })
 }
 
 /// Changes of registers of which the world knows what they have.
@@ -664,7 +681,7 @@ fn world() -> impl Strategy<Value = World> {
     (
         (prop::array::uniform6(numbers()), numbers()),
         numbers(),
-        any::<u32>(),
+        prop_oneof![any::<u32>(), 0_u32..3],
         prop::array::uniform8(numbers()),
         strings,
         prop::option::weighted(0.8, texts()),

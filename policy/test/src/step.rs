@@ -24,7 +24,7 @@ pub enum Step {
     Load,
     /// Run a program to its end.
     Run(Run),
-    /// Wait for a program in the background.
+    /// Wait for a program in the background, or for the end of an agent that nobody stops.
     Wait {
         /// Name of its step.
         of: String,

@@ -149,10 +149,12 @@ impl Observer {
                 self.pipeline.cache.collect();
                 reconcile::reconcile(&mut self.pipeline, &self.attached)?;
                 reports.tick(&stats, now);
+                reports.tell_of_spared(stats.spared());
                 sink.flush();
             }
             self.pipeline.count();
         }
+        reports.tell_of_spared(stats.spared());
         self.finish(sink)
     }
 
@@ -270,6 +272,8 @@ fn naming(attached: &Attached) -> Result<Naming, Error> {
 struct Reports {
     last: Instant,
     lost: u64,
+    /// Whether it was told that signals are not sent.
+    told_of_spared: bool,
 }
 
 impl Reports {
@@ -277,6 +281,18 @@ impl Reports {
         Self {
             last: Instant::now(),
             lost: stats.lost(),
+            told_of_spared: false,
+        }
+    }
+
+    /// Says once that policies want signals sent to whom they are not; how many it were is in the statistics.
+    fn tell_of_spared(&mut self, spared: u64) {
+        if spared > 0 && !self.told_of_spared {
+            self.told_of_spared = true;
+            tracing::warn!(
+                "Policies have signals for process 1 or this agent, which do not get them; if that is meant, name the \
+                 process in matchPIDs"
+            );
         }
     }
 
@@ -288,10 +304,8 @@ impl Reports {
         let stats = stats.read();
         if stats.lost() != self.lost || since >= REPORT {
             tracing::info!("BPF events statistics: {stats}");
-            *self = Self {
-                last: now,
-                lost: stats.lost(),
-            };
+            self.last = now;
+            self.lost = stats.lost();
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use ebpf_abi::{
     event::op,
+    hook::counters,
     map::{Outcome, stats_index},
 };
 use ebpf_loader::{Maps, Program};
@@ -151,7 +152,15 @@ impl StatsHandle {
             unnamed: counters.unnamed.get(),
             errands_left_out: counters.errands_left_out.get(),
             errands_failed: counters.errands_failed.get(),
+            spared: self.spared(),
         }
+    }
+
+    /// See [`Stats::spared`].
+    pub(super) fn spared(&self) -> u64 {
+        let counters = self.maps.get(counters::MAP);
+        let spared = counters.and_then(|map| map.get(&counters::SPARED));
+        spared.ok().flatten().unwrap_or_default()
     }
 
     fn op(&self, op: u8, name: &'static str, received: u64) -> OpStats {
@@ -244,6 +253,8 @@ pub struct Stats {
     pub errands_left_out: u64,
     /// Those that were asked for in vain.
     pub errands_failed: u64,
+    /// Signals of policies that process 1 and this agent did not get.
+    pub spared: u64,
 }
 
 /// Counters of one event type.
@@ -339,6 +350,7 @@ impl fmt::Display for Stats {
             (self.unnamed, "stacks or build ids not looked up in time"),
             (self.errands_left_out, "URLs or names not asked for"),
             (self.errands_failed, "URLs or names asked for in vain"),
+            (self.spared, "signals not sent to process 1 or this agent"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
             write!(f, "; {number} {what}")?;

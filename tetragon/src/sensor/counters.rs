@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use ebpf_abi::hook::counters::{COUNT, MAP};
+use ebpf_abi::hook::counters::{COUNT, FIRST, MAP};
 use ebpf_loader::{Maps, Update};
 
 use super::Error;
@@ -18,7 +18,7 @@ impl Counters {
     pub(super) fn new(maps: Arc<Maps>) -> Self {
         Self {
             maps,
-            free: Free::new(COUNT),
+            free: Free::new(FIRST, COUNT),
         }
     }
 
@@ -56,10 +56,10 @@ struct Free {
 }
 
 impl Free {
-    fn new(count: u32) -> Self {
+    fn new(from: u32, to: u32) -> Self {
         Self {
-            ranges: BTreeMap::from([(0, count)]),
-            next: 0,
+            ranges: BTreeMap::from([(from, to)]),
+            next: from,
         }
     }
 
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_was_given_back_is_handed_out_last() {
-        let mut free = Free::new(10);
+        let mut free = Free::new(0, 10);
         assert_eq!(free.take(3), Some(0..3));
         free.give_back(0..3);
         assert_eq!(free.take(3), Some(3..6));
@@ -123,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_shares_and_nothing_is_lost(steps in prop::collection::vec((any::<bool>(), 1_u32..9), 0..200)) {
-            let mut free = Free::new(64);
+            let mut free = Free::new(0, 64);
             let mut taken: Vec<Range<u32>> = vec![];
             for (take, count) in steps {
                 if take {

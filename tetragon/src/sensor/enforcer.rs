@@ -31,8 +31,8 @@ pub(super) fn parts(
             may_return(*error, "NotifyEnforcer", &point)?;
         }
         let selector = Selector {
-            filters: vec![],
             actions: vec![Action::Enforce { overrides }],
+            ..Selector::default()
         };
         let hook = Hook {
             selectors: vec![selector],

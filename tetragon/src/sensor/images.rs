@@ -71,6 +71,7 @@ impl Conditions {
             let selector = Selector {
                 filters: vec![Filter::Text(Subject::Binary, condition.test.clone())],
                 actions: vec![Action::Mark(condition.bit)],
+                ..Selector::default()
             };
             let hook = Hook {
                 selectors: vec![selector],

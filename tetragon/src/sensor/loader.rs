@@ -98,7 +98,7 @@ pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Re
         args,
         selectors: vec![Selector {
             filters,
-            actions: vec![],
+            ..Selector::default()
         }],
         ..Hook::default()
     };

@@ -29,6 +29,7 @@ use super::{
     loader,
     points::{self, PointKey, PointKind},
     running::Running,
+    spared,
     status,
     table::{ArgInfo, Errand, HookInfo},
 };
@@ -74,6 +75,7 @@ pub(super) fn policy(
             reason,
         });
     }
+    let own = procfs.own_pid().unwrap_or_else(|_| std::process::id());
     let namespaces = crate::procfs::namespaces(&procfs.file(1, "ns"));
     let mut process = |condition: &ProcessFilter| {
         let host = |position| namespaces.at(position);
@@ -102,7 +104,11 @@ pub(super) fn policy(
         let points = points::of(hook, kernel).map_err(failed)?;
         statuses.push(status::of(hook, &points));
         for point in points {
-            wanted.push(lower(policy, hook, point, kernel, &mut process).map_err(failed)?);
+            let mut lowered = lower(policy, hook, point, kernel, &mut process).map_err(failed)?;
+            for (_, part) in &mut lowered.parts {
+                spared::mark(hook, own, part);
+            }
+            wanted.push(lowered);
         }
     }
     if let Some(first) = wanted.first_mut() {
@@ -256,7 +262,11 @@ fn lower(
                 .iter()
                 .map(|action| lower_action(action, &point, &mut place))
                 .collect::<Result<Vec<_>, Reason>>()?;
-            selectors.push(Selector { filters, actions });
+            selectors.push(Selector {
+                filters,
+                actions,
+                ..Selector::default()
+            });
         }
         // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
         let saved = match kind {
@@ -486,7 +496,11 @@ fn lower_selector(
             _ => lower_action(action, point, &mut |position| sockets.index(position)),
         })
         .collect::<Result<Vec<_>, Reason>>()?;
-    Ok(Selector { filters, actions })
+    Ok(Selector {
+        filters,
+        actions,
+        ..Selector::default()
+    })
 }
 
 /// Tetragon's numbers of the actions that the agent takes.

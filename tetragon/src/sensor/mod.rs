@@ -35,6 +35,7 @@ mod points;
 mod resident;
 mod running;
 mod sensors;
+mod spared;
 mod status;
 mod table;
 mod tracepoint;

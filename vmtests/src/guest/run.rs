@@ -170,6 +170,9 @@ impl Running {
             Step::Stop { of } => self.stop(of),
             Step::Run(run) => self.run(run),
             Step::Wait { of, exit, signal } => {
+                if let Some(agent) = self.agents.remove(of) {
+                    self.processes.insert(of.clone(), agent.process);
+                }
                 let process = self.processes.get_mut(of).context("is not in the background")?;
                 let status = process.wait(self.deadline);
                 self.remember(of);

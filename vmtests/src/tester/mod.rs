@@ -90,6 +90,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         start::subreaper,
     ),
     (
+        "adopted",
+        "COUNT: orphans, each until process 1 has waited for it",
+        start::adopted,
+    ),
+    (
         "thread-exec",
         "COMMAND…: exec from a thread that is not the leader",
         start::thread_exec,

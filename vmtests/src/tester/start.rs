@@ -189,6 +189,35 @@ pub fn subreaper(arguments: &[CString]) -> Result<()> {
     Ok(())
 }
 
+/// `adopted COUNT`: orphans, one after the other, each until process 1 has waited for it.
+pub fn adopted(arguments: &[CString]) -> Result<()> {
+    for _ in 0..say::number::<u32>(arguments, 0)? {
+        let (mut reader, mut writer) = std::io::pipe()?;
+        let child = match process::fork()? {
+            Fork::Parent(pid) => pid,
+            Fork::Child => {
+                let parent = std::process::id();
+                if let Fork::Parent(orphan) = process::fork()? {
+                    std::io::Write::write_all(&mut writer, &orphan.to_ne_bytes())?;
+                    process::exit_group(0);
+                }
+                while std::os::unix::process::parent_id() == parent {
+                    thread::yield_now();
+                }
+                process::exit_group(0);
+            }
+        };
+        let mut orphan = [0; 4];
+        std::io::Read::read_exact(&mut reader, &mut orphan)?;
+        wait(child)?;
+        let entry = format!("/proc/{}", i32::from_ne_bytes(orphan));
+        while Path::new(&entry).exists() {
+            thread::yield_now();
+        }
+    }
+    say::own_pid()
+}
+
 /// `thread-exec COMMAND…`.
 pub fn thread_exec(arguments: &[CString]) -> Result<()> {
     let argv = say::command(arguments, 0)?;

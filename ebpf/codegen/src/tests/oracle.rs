@@ -140,6 +140,9 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                     }
                     Action::Notify { error, signal } => {
                         if !hook.monitor {
+                            let spared = signal != 0 && selector.spared.contains(&world.pid);
+                            done.extend(spared.then_some(Done::Count(SPARED)));
+                            let signal = if spared { 0 } else { signal };
                             let orders = u64::from(signal) << 32 | u64::from(error as u32);
                             told[hook.policy as usize] = orders;
                             done.push(Done::Notify(hook.policy, orders));
@@ -168,7 +171,12 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         8
                     }
                     Action::Signal(number) => {
-                        done.extend((!hook.monitor).then(|| Done::Signal(u64::from(number))));
+                        let sent = if selector.spared.contains(&world.pid) {
+                            Done::Count(SPARED)
+                        } else {
+                            Done::Signal(u64::from(number))
+                        };
+                        done.extend((!hook.monitor).then_some(sent));
                         if number == 9 { 2 } else { 9 }
                     }
                 };
@@ -270,6 +278,8 @@ fn registers(changes: &[Change], world: &World) -> Option<Vec<(i16, u64)>> {
     }
     Some(all)
 }
+/// What counts signals that are not sent.
+const SPARED: u64 = ebpf_abi::hook::counters::SPARED as u64;
 
 /// What tells the call from others.
 fn key(point: &Point) -> u64 {
