@@ -201,6 +201,31 @@ pub fn die_with_parent() -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })
 }
 
+/// Makes this process the leader of a process group of its own (`setpgid(2)`).
+pub fn lead_group() -> Result<()> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::setpgid(0, 0) })
+}
+
+/// The id of this thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::gettid() }
+}
+
+/// Makes a named pipe (`mkfifo(3)`).
+pub fn make_fifo(path: &CStr) -> Result<()> {
+    // SAFETY: a C string.
+    check(unsafe { libc::mkfifo(path.as_ptr(), 0o644) })
+}
+
+/// Takes `id` as real and effective user, and keeps user 0 to return to (`setresuid(2)`). The permitted capabilities stay,
+/// the effective ones go.
+pub fn step_down(id: u32) -> Result<()> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::setresuid(id, id, 0) })
+}
+
 /// Waits for a signal, forever if none comes.
 pub fn pause() {
     // SAFETY: takes nothing.
@@ -235,6 +260,23 @@ pub fn prepare_child(command: &mut Command, cgroup: Option<BorrowedFd<'static>>,
 pub fn lseek_nothing() {
     // SAFETY: takes numbers.
     unsafe { libc::lseek(-1, 0, libc::SEEK_SET) };
+}
+
+/// The same with an offset.
+pub fn seek_nothing_to(offset: i64) {
+    // SAFETY: takes numbers.
+    unsafe { libc::lseek(-1, offset, libc::SEEK_SET) };
+}
+
+/// Sets the clock of the wall by so many seconds forward (`clock_settime(2)`).
+pub fn shift_clock(seconds: i64) -> Result<()> {
+    // SAFETY: a structure that is read and written during the calls.
+    unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        check(libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time))?;
+        time.tv_sec += seconds;
+        check(libc::clock_settime(libc::CLOCK_REALTIME, &raw const time))
+    }
 }
 
 /// Loads a kernel module from an open file (`finit_module(2)`); one that is loaded already is no error.

@@ -9,6 +9,7 @@ pub mod differential;
 pub mod end;
 mod events;
 pub mod files;
+pub mod limits;
 pub mod network;
 pub mod privileges;
 pub mod probes;
@@ -108,6 +109,16 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "reuse-pid",
         "LIMIT: processes until a pid was used twice",
         start::reuse_pid,
+    ),
+    (
+        "reuse-calls",
+        "COUNT LIMIT OFFSET…: processes that seek, until a pid was used twice",
+        limits::reuse_calls,
+    ),
+    (
+        "clock-jumps",
+        "OFFSET: seek, and again after the clock of the wall was set",
+        limits::clock_jumps,
     ),
     (
         "args-invalid",

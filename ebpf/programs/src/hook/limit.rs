@@ -26,13 +26,14 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
     unsafe {
         let bytes = (&raw const (*record).bytes).cast::<u8>();
         let event = bytes.cast::<HookEvent>();
-        let owner = match scope {
-            scope::THREAD => (*event).tid,
-            scope::PROCESS => (*event).process.pid,
-            _ => 0,
+        // Ids are used again: the process is told apart by when it began.
+        let (owner, began) = match scope {
+            scope::THREAD => ((*event).tid, (*event).process.ktime),
+            scope::PROCESS => ((*event).process.pid, (*event).process.ktime),
+            _ => (0, 0),
         };
         let what = u64::from((*event).hook) << 32 | u64::from((*event).action);
-        let mut hash = mix(mix(u64::from((*event).flags), what), owner.into());
+        let mut hash = mix(mix(mix(u64::from((*event).flags), what), owner.into()), began);
         let count = u32::from((*event).args);
         let mut at = size_of::<HookEvent>() as u32;
         let mut index = 0;
