@@ -54,7 +54,8 @@ pub struct Options {
     pub disable_kprobe_multi: bool,
     /// Attach functions of programs one by one.
     pub disable_uprobe_multi: bool,
-    /// How calls are overridden; absent for what the kernel does best.
+    /// How calls are overridden; absent for what the kernel does best. `security_` functions never by
+    /// `bpf_override_return`, which they do not allow.
     pub override_method: Option<OverrideMethod>,
     /// Bytes of a string read ahead from user memory.
     pub sleepable_preload_size: Option<u32>,

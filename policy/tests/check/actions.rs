@@ -44,6 +44,14 @@ fn actions() {
         "matchActions: [{action: Signal, argSig: 65}]",
         expect!["spec.kprobes[0].selectors[0].matchActions[0].argSig: no signal has the number 65 (1 to 64)"],
     );
+    selector(
+        "matchActions: [{action: Signal, argSig: 0}]",
+        expect!["spec.kprobes[0].selectors[0].matchActions[0].argSig: no signal has the number 0 (1 to 64)"],
+    );
+    selector(
+        "matchActions: [{action: Signal, argSig: -9}]",
+        expect!["spec.kprobes[0].selectors[0].matchActions[0].argSig: `-9` is out of range (0 to 4294967295)"],
+    );
     selector("matchActions: [{action: Signal, argSig: 10}]", expect![""]);
     selector(
         "matchActions: [{action: Override}]",

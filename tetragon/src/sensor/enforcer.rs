@@ -40,7 +40,7 @@ pub(super) fn parts(
         };
         Ok((point, hook))
     };
-    points::of_enforcer(enforcer, overrides, kernel)?
+    points::of_enforcer(enforcer, overrides, policy.options.override_method, kernel)?
         .into_iter()
         .map(part)
         .collect()

@@ -101,7 +101,7 @@ pub(super) fn policy(
     }
     for hook in &policy.hooks {
         let failed = |reason| failed(&hook.place.path, reason);
-        let points = points::of(hook, kernel).map_err(failed)?;
+        let points = points::of(hook, policy.options.override_method, kernel).map_err(failed)?;
         statuses.push(status::of(hook, &points));
         for point in points {
             let mut lowered = lower(policy, hook, point, kernel, &mut process).map_err(failed)?;

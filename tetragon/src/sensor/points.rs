@@ -6,7 +6,7 @@ use ebpf_abi::event::op;
 use ebpf_codegen::Context;
 use ebpf_loader::probe;
 use policy::{
-    model::{self, Enforcer, Functions, HookKind, Target},
+    model::{self, Enforcer, Functions, HookKind, OverrideMethod, Target},
     syscalls::Syscall,
 };
 use policy_btf::LSM;
@@ -206,11 +206,15 @@ impl PointKind {
     }
 }
 
-/// The hook points of `hook`: the cheapest kind that can do what it asks for.
-pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
+/// The hook points of `hook`: the cheapest kind that can do what it asks for, and that overrides by `method`, if one is given.
+pub(super) fn of(
+    hook: &model::Hook,
+    method: Option<OverrideMethod>,
+    kernel: &Running<'_>,
+) -> Result<Vec<PointKey>, Reason> {
     Ok(match &hook.target {
         Target::Functions(Functions::Named(names)) => {
-            let kind = function_kind(Needs::of(hook), kernel);
+            let kind = function_kind(Needs::of(hook, method), kernel);
             // The policy was checked: what is missing now may be missing.
             let mut there: Vec<&String> = names.iter().filter(|name| kernel.is_function(name)).collect();
             if hook.may_be_missing {
@@ -222,7 +226,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
         Target::Functions(Functions::Syscalls(syscalls)) => {
             let mut points = vec![];
             for syscall in syscalls {
-                match syscall_point(&Needs::of(hook), syscall, kernel) {
+                match syscall_point(&Needs::of(hook, method), syscall, kernel) {
                     Err(_) if hook.may_be_missing => {}
                     point => points.push(point?),
                 }
@@ -230,7 +234,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             points
         }
         Target::Functions(Functions::AllSyscalls) => {
-            if Needs::of(hook).overrides {
+            if Needs::of(hook, method).overrides {
                 return Err(Reason::Kernel(
                     "all system calls cannot be overridden at once: name those that are to be".into(),
                 ));
@@ -238,7 +242,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
             vec![PointKey::new(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
-            let kind = function_kind(Needs::of(hook), kernel);
+            let kind = function_kind(Needs::of(hook, method), kernel);
             let names = functions::matching(pattern).map_err(Reason::Kernel)?;
             names.iter().map(|name| PointKey::new(kind(name), "", name)).collect()
         }
@@ -287,6 +291,7 @@ pub(super) fn of(hook: &model::Hook, kernel: &Running<'_>) -> Result<Vec<PointKe
 pub(super) fn of_enforcer(
     enforcer: &Enforcer,
     overrides: bool,
+    method: Option<OverrideMethod>,
     kernel: &Running<'_>,
 ) -> Result<BTreeSet<PointKey>, Reason> {
     let Enforcer {
@@ -301,6 +306,7 @@ pub(super) fn of_enforcer(
     }
     let needs = Needs {
         overrides,
+        method,
         ..Needs::default()
     };
     let kind = function_kind(needs.clone(), kernel);
@@ -317,6 +323,8 @@ pub(super) fn of_enforcer(
 struct Needs {
     /// To skip it.
     overrides: bool,
+    /// By what means; none for the best.
+    method: Option<OverrideMethod>,
     /// To see its return.
     returns: bool,
     /// Registers by name.
@@ -326,7 +334,7 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(hook: &model::Hook) -> Self {
+    fn of(hook: &model::Hook, method: Option<OverrideMethod>) -> Self {
         let read = hook.args.iter().chain(&hook.data);
         let parameters = read.filter(|arg| matches!(arg.source, model::Source::Parameter));
         let parameters = parameters.flat_map(|arg| {
@@ -338,6 +346,7 @@ impl Needs {
             overrides: hook
                 .actions()
                 .any(|action| matches!(action, model::Action::Override(_))),
+            method,
             returns: hook.needs_return(),
             registers: hook
                 .data
@@ -361,7 +370,8 @@ fn function_kind<'a>(needs: Needs, kernel: &'a Running<'_>) -> impl Fn(&str) -> 
                 && (!overrides || name.starts_with(SECURITY)) =>
         {
             let parameters = Parameters::of(kernel, name, count as u8);
-            if overrides && !returns && has_lsm_hook(kernel, name) {
+            let modify = needs.method == Some(OverrideMethod::FmodRet);
+            if overrides && !returns && !modify && has_lsm_hook(kernel, name) {
                 PointKind::Security(parameters)
             } else if overrides {
                 PointKind::Modify(parameters)
@@ -398,6 +408,11 @@ fn can_be_trampoline(needs: &Needs, parameters: &[u32], kernel: &Running<'_>, na
 /// (`register_kretprobe`, kernel/kprobes.c): as long as others wait in the same call, a return passes unseen. Trampolines
 /// have no such limit; but of a call that never returns they would be held for ever.
 fn syscall_point(needs: &Needs, syscall: &Syscall, kernel: &Running<'_>) -> Result<PointKey, Reason> {
+    if needs.overrides && needs.method == Some(OverrideMethod::FmodRet) {
+        return Err(Reason::NotYet(
+            "override-method fmod-ret for system calls (override-return is what they have)".into(),
+        ));
+    }
     let name = syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol));
     let name = name.ok_or_else(|| Reason::Kernel(format!("the kernel has no system call `{syscall}`")))?;
     let compat = syscall.abi.is_32_bit();
