@@ -1,4 +1,7 @@
-//! What of BPF a case leaves behind.
+//! What of BPF a case leaves behind, and of what programs are attached by.
+//!
+//! Uprobes are not looked for: the kernel tells nobody of those that belong to a file descriptor. They go with it, and
+//! whoever had it is gone.
 
 use std::{
     collections::BTreeSet,
@@ -10,11 +13,18 @@ use std::{
 
 use crate::sys::bpf::{self, Kind};
 
-/// Objects that are loaded, and pins.
+/// Breakpoints in the kernel, those that programs are called by included.
+const BREAKPOINTS: &str = "/sys/kernel/debug/kprobes/list";
+
+/// Functions in the kernel that something is called before, trampolines included.
+const ENTERED: &str = "/sys/kernel/tracing/enabled_functions";
+
+/// Objects that are loaded, pins, and places in the kernel that are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     objects: BTreeSet<(Kind, u32)>,
     pins: BTreeSet<String>,
+    places: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -26,7 +36,10 @@ impl Snapshot {
             .collect();
         let mut pins = BTreeSet::new();
         collect_pins(Path::new("/sys/fs/bpf"), &mut pins);
-        Self { objects, pins }
+        // Behind the address and the kind, and in the beginning.
+        let mut places = watched(BREAKPOINTS, 2);
+        places.append(&mut watched(ENTERED, 0));
+        Self { objects, pins, places }
     }
 
     /// What is there now and was not there then; empty when nothing. The kernel frees what nobody holds a moment later
@@ -42,12 +55,22 @@ impl Snapshot {
             for pin in now.pins.difference(&self.pins) {
                 let _ = writeln!(text, "{pin} is still there");
             }
+            for place in now.places.difference(&self.places) {
+                let _ = writeln!(text, "{place} is still watched");
+            }
             if text.is_empty() || Instant::now() > deadline {
                 return text;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The functions in a list, of which each line has one at this position; none where the kernel has no such list.
+fn watched(list: &str, position: usize) -> BTreeSet<String> {
+    let text = fs::read_to_string(list).unwrap_or_default();
+    let function = |line: &str| line.split_ascii_whitespace().nth(position).map(str::to_owned);
+    text.lines().filter_map(function).collect()
 }
 
 fn collect_pins(folder: &Path, pins: &mut BTreeSet<String>) {
