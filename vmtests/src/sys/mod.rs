@@ -6,3 +6,5 @@ pub mod bpf;
 pub mod network;
 pub mod port;
 pub mod process;
+pub mod ring;
+pub mod route;

@@ -19,13 +19,13 @@ const ARENA: usize = 1 << 20;
 
 /// Memory below 4 GiB, where 32-bit calls reach it; all of it there from the beginning, as programs in the kernel do not wait
 /// for pages.
-struct Arena {
+pub(super) struct Arena {
     start: *mut u8,
     used: usize,
 }
 
 impl Arena {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         // SAFETY: a new mapping.
         let start = unsafe {
             libc::mmap(
@@ -47,7 +47,7 @@ impl Arena {
     }
 
     /// The address of a copy of `bytes`, followed by `room` zeroes.
-    fn put(&mut self, bytes: &[u8], room: usize) -> Result<u64> {
+    pub(super) fn put(&mut self, bytes: &[u8], room: usize) -> Result<u64> {
         let len = (bytes.len() + room).next_multiple_of(16);
         if self.used + len > ARENA {
             bail!("too much for the memory of a tester");

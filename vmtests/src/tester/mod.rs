@@ -3,6 +3,7 @@
 //! Many take a command and become it in the end; that may be another tester: `tester user 1000 tester noop x`.
 
 pub mod arguments;
+pub mod attack;
 pub mod calls;
 pub mod container;
 pub mod differential;
@@ -230,6 +231,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         calls::calls,
     ),
     ("each", "CALL…: the same, each in a thread of its own", calls::each),
+    (
+        "attack",
+        "ACT ROUTE…: try to do what policies forbid, and tell what really came of it",
+        attack::attack,
+    ),
     (
         "differential",
         "EXPORT SEED [GROUP…]: policies and calls, compared with the reference evaluator",
