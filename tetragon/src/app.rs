@@ -21,6 +21,7 @@ use crate::health::Health;
 use crate::notify::{self, notify};
 use crate::observer::{self, Observer, Stats, Stop};
 use crate::outputs::Outputs;
+use crate::persistence::Directory;
 use crate::run_dir::{Info, InfoFile, PidFile};
 use crate::sensor::{self, Sensors};
 use crate::server::{self, Address, Api, Hub, Listener, Routes, Serving};
@@ -80,12 +81,13 @@ fn whole(error: &anyhow::Error) -> String {
 fn run(config: Config) -> anyhow::Result<()> {
     let Config {
         logging: _,
-        observer,
+        mut observer,
         export,
         server,
         health,
         run_dir,
         policies,
+        persistence,
         config_dir,
         unknown,
         settings,
@@ -100,7 +102,7 @@ fn run(config: Config) -> anyhow::Result<()> {
     privileges::check()?;
     let _pid_file = PidFile::create(&run_dir, &observer.procfs)?;
 
-    let info = Info {
+    let mut info = Info {
         export_fname: export
             .as_ref()
             .map_or(String::new(), |export| export.file.path.display().to_string()),
@@ -142,13 +144,18 @@ fn run(config: Config) -> anyhow::Result<()> {
         };
         let serving = serve(server, &hub, about, &sensors)?;
         let health = health.as_ref().and_then(Health::start);
+        let mut directory = Directory::prepare(&persistence)?;
+        observer.pins = directory.base();
+        info.map_dir = directory
+            .path()
+            .map_or(String::new(), |path| path.display().to_string());
         let mut observing = Observing::start(observer, outputs)?;
         let mut received = None;
         let mut info_file = None;
         tokio::select! {
             // When it fails, the observer has ended.
             ready = &mut observing.ready => if let Ok((maps, table)) = ready {
-                let mut loaded = Sensors::new(source, maps, table);
+                let mut loaded = Sensors::new(source, maps, table, directory.hooks());
                 if let Err(error) = policies.load(&mut loaded) {
                     drop(loaded);
                     observing.stop.stop();
@@ -158,6 +165,7 @@ fn run(config: Config) -> anyhow::Result<()> {
                 }
                 let _only_once = sensors.set(Mutex::new(loaded));
                 info_file = Some(InfoFile::write(&run_dir, &info)?);
+                directory.complete()?;
                 if let Some(health) = &health {
                     health.set(true).await;
                 }
@@ -170,6 +178,7 @@ fn run(config: Config) -> anyhow::Result<()> {
             if let Some(name) = received.take() {
                 tracing::info!("Received signal {name}, shutting down...");
                 notify(notify::STOPPING);
+                directory.leave();
                 // Before the observer, which then reads what they left.
                 if let Some(sensors) = sensors.get() {
                     sensors.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -178,7 +187,10 @@ fn run(config: Config) -> anyhow::Result<()> {
                 break (&mut observing.ended).await;
             }
             tokio::select! {
-                result = &mut observing.ended => break result,
+                result = &mut observing.ended => {
+                    directory.leave();
+                    break result;
+                }
                 name = signals.next() => received = Some(name),
             }
         };

@@ -15,6 +15,7 @@ pub mod logging;
 pub mod notify;
 pub mod observer;
 pub mod outputs;
+pub mod persistence;
 pub mod privileges;
 pub mod process;
 pub mod procfs;

@@ -114,7 +114,7 @@ pub struct Info {
     pub metrics_address: String,
     /// Where the debugger of Go programs listens: nowhere.
     pub gops_address: String,
-    /// Where maps are pinned: nowhere.
+    /// Where links and maps are pinned, if they are.
     pub map_dir: String,
     /// Not used.
     pub bpftool_path: String,

@@ -4,13 +4,17 @@
 //! (`bpf_tail_call`, kernel 4.2; into programs that call functions, 5.10). Putting another program there takes effect
 //! at once and between two runs: no hit of the hook point is missed, and none is seen twice.
 
-use std::{os::fd::AsRawFd as _, sync::Arc};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    sync::Arc,
+};
 
 use ebpf_asm::{Assembler, Code, Reg};
 
 use crate::{
     error::Error,
     map::{Map, Update},
+    pin::{Pin, Pins},
     program::{Program, ProgramKind},
 };
 
@@ -20,9 +24,10 @@ const PROG_ARRAY: u32 = 3;
 /// `bpf_tail_call` (`enum bpf_func_id`).
 const TAIL_CALL: u32 = 12;
 
-/// What is attached at a hook point. Dropping it does not detach: that is done by dropping the link.
+/// What is attached at a hook point. Dropping it does not detach: that is done by dropping the link, before this.
 #[derive(Debug)]
 pub struct Dispatcher {
+    pin: Option<Pin>,
     array: Map,
     program: Arc<Program>,
 }
@@ -33,9 +38,16 @@ impl Dispatcher {
         let array = Map::single(name, PROG_ARRAY, 4)?;
         let program = Program::load_code(name, kind, &code()?, &[&array])?;
         Ok(Self {
+            pin: None,
             array,
             program: Arc::new(program),
         })
+    }
+
+    /// Pins the array: when nobody holds it but programs, the kernel empties it.
+    pub fn pin(&mut self, pins: &Arc<Pins>, name: &str) -> Result<(), Error> {
+        self.pin = pins.pin(self.array.as_fd(), &format!("{name}-programs"))?;
+        Ok(())
     }
 
     /// What is to be attached.
@@ -64,7 +76,6 @@ fn code() -> Result<Code, Error> {
 
 impl Program {
     fn raw_fd(&self) -> i32 {
-        use std::os::fd::AsFd as _;
         self.as_fd().as_raw_fd()
     }
 }

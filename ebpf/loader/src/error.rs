@@ -1,6 +1,6 @@
 //! What can go wrong, with the call and the object in it.
 
-use std::{fmt, io};
+use std::{fmt, io, path::PathBuf};
 
 /// A system call that failed.
 #[derive(Debug)]
@@ -80,6 +80,8 @@ pub enum Error {
         target: String,
         source: SysError,
     },
+    #[error("pin {}: {source}", path.display())]
+    Pin { path: PathBuf, source: SysError },
     #[error("program {program:?} was loaded as {kind}, which cannot be attached this way")]
     Kind { program: String, kind: &'static str },
     #[error("run program {program:?}: {source}")]

@@ -1,28 +1,53 @@
 //! Links: what keeps a program attached.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+};
 
-use crate::sys;
+use crate::{
+    error::Error,
+    pin::{Pin, Pins},
+    sys,
+};
 
-/// An attachment. Dropping it detaches the program.
+/// An attachment. Dropping it detaches the program, unless its pin stays.
 #[derive(Debug)]
 #[must_use = "dropping a link detaches its program"]
 pub struct Link {
-    /// Closed first: the link holds the event.
+    pin: Option<Pin>,
+    /// Closed before the event, which it holds.
     link: OwnedFd,
     _event: Option<OwnedFd>,
 }
 
 impl Link {
     pub(crate) fn new(link: OwnedFd) -> Self {
-        Self { link, _event: None }
+        Self {
+            pin: None,
+            link,
+            _event: None,
+        }
     }
 
     pub(crate) fn with_event(link: OwnedFd, event: OwnedFd) -> Self {
         Self {
+            pin: None,
             link,
             _event: Some(event),
         }
+    }
+
+    /// Pins it as `name` with a number in front: from then on it is detached a grace period after it is dropped. `false` if the kernel cannot: before 5.15 it has no links on perf events
+    /// (kprobes, uprobes and the perf events of tracepoints).
+    pub fn pin(&mut self, pins: &Arc<Pins>, name: &str) -> Result<bool, Error> {
+        self.pin = pins.pin(self.link.as_fd(), name)?;
+        Ok(self.is_pinned())
+    }
+
+    /// Whether it is pinned.
+    pub fn is_pinned(&self) -> bool {
+        self.pin.is_some()
     }
 
     /// Times so far that a breakpoint was passed and its program could not be run, or that the function returned unseen because

@@ -70,6 +70,15 @@ pub(super) struct General {
     /// Let GetUrl actions of policies ask at addresses of this machine and of private networks
     #[arg(long, default_value = "false")]
     pub(super) allow_action_private_addresses: bool,
+    /// Keep policies in force when the agent has ended, however it ended
+    #[arg(long, default_value = "false")]
+    pub(super) keep_sensors_on_exit: bool,
+    /// Remove what a former agent has kept in force at start; else when the policies of this one are loaded
+    #[arg(long, default_value = "true")]
+    pub(super) release_pinned_bpf: bool,
+    /// Name of the directory, in the BPF file system, of what is kept in force
+    #[arg(long, default_value = "tetragon")]
+    pub(super) bpf_dir: String,
 }
 
 /// What the agent says about itself.

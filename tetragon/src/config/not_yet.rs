@@ -21,7 +21,6 @@ use Form::{Switch, Value};
 type Row = (&'static str, Form, &'static [&'static str]);
 
 const ROWS: &[Row] = &[
-    ("bpf-dir", Value, &["tetragon"]),
     ("cgroup-rate", Value, &[""]),
     ("cpuprofile", Value, &[""]),
     ("cri-endpoint", Value, &[""]),
@@ -47,7 +46,6 @@ const ROWS: &[Row] = &[
     ("gops-address", Value, &[""]),
     ("k8s-controlplane-retry", Value, &["1"]),
     ("k8s-kubeconfig-path", Value, &[""]),
-    ("keep-sensors-on-exit", Switch, &["false"]),
     ("kernel", Value, &[""]),
     ("memprofile", Value, &[""]),
     (
@@ -67,7 +65,6 @@ const ROWS: &[Row] = &[
         &["/var/run/tetragon/grpc-policies", "/var/run/tetragon/grpc-policies/"],
     ),
     ("pprof-address", Value, &[""]),
-    ("release-pinned-bpf", Switch, &["true"]),
     ("retprobes-cache-size", Value, &["4096"]),
     ("server-tls-cert-file", Value, &[""]),
     ("server-tls-client-ca-files", Value, &["", "[]"]),

@@ -15,7 +15,7 @@ use super::{Error, Setting, Source, values};
 use crate::observer::{self, Redact};
 use crate::redaction::Redaction;
 use crate::server::{self, Address};
-use crate::{export, health, logging, sensor};
+use crate::{export, health, logging, persistence, sensor};
 
 /// Smallest ring buffer by default. Its pages are mapped twice into the agent, so that it costs twice this in resident
 /// memory.
@@ -24,6 +24,8 @@ const RING_BYTES: u64 = 1 << 20;
 const RING_BYTES_PER_CPU: u64 = 1 << 16;
 /// Largest ring buffer.
 const RING_BYTES_MAX: u64 = 1 << 30;
+/// Most bytes of the name of the directory of pins, which gets `_old` behind it.
+const PIN_DIRECTORY_LEN: usize = 200;
 const EXECVE_MAP_ENTRIES: u64 = 32_768;
 
 /// What the agent is to do.
@@ -43,6 +45,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Policies to load.
     pub policies: sensor::Files,
+    /// What outlives it.
+    pub persistence: persistence::Options,
     /// Directory of configuration that was asked for.
     pub config_dir: Option<PathBuf>,
     /// Names in configuration files that are no flags, with their place.
@@ -77,6 +81,9 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         tracing_policy_dir,
         tracing_policy,
         allow_action_private_addresses,
+        keep_sensors_on_exit,
+        release_pinned_bpf,
+        bpf_dir,
     } = general;
     let node_name = node_name(environment);
     let bpf_lib = bpf_lib_folder(&bpf_lib, &sources, environment)?;
@@ -85,6 +92,11 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
     let redaction = redaction(&export.redaction_filters, &sources)?;
     let ring_bytes = ring_bytes(&sizes, &sources, environment.cpus())?;
     let execve_map_entries = execve_map_entries(&sizes, &sources)?;
+    let persistence = persistence::Options {
+        directory: pin_directory(bpf_dir, &sources)?,
+        keep: keep_sensors_on_exit,
+        release: release_pinned_bpf,
+    };
     if !tracing_policy_dir.is_absolute() {
         return Err(sources.error("tracing-policy-dir", "give an absolute path"));
     }
@@ -139,6 +151,8 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
         stack_addresses: expose_stack_addresses,
         private_addresses: allow_action_private_addresses,
         redaction,
+        // Made when it starts.
+        pins: None,
     };
     let flags::Server {
         server_address,
@@ -174,6 +188,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
             directory: tracing_policy_dir,
             file: Some(PathBuf::from(tracing_policy)).filter(|path| *path != Path::new("")),
         },
+        persistence,
         config_dir,
         unknown,
         settings,
@@ -191,6 +206,16 @@ fn bpf_lib_folder(folder: &str, sources: &Sources, environment: &dyn Environment
         }
         Err(_) => Ok(None),
     }
+}
+
+/// The name of `--bpf-dir`, which the BPF file system must take: it keeps dots for itself.
+fn pin_directory(name: String, sources: &Sources) -> Result<String, Error> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.len() > PIN_DIRECTORY_LEN || name.contains(['/', '.', '\0']) {
+        let reason = format!("{name:?}: give a name without dots and slashes, such as tetragon");
+        return Err(sources.error("bpf-dir", reason));
+    }
+    Ok(name)
 }
 
 /// Name of this node, as Tetragon finds it.

@@ -136,6 +136,11 @@ fn defaults() {
                 must_exist: false,
                 file: None,
             },
+            persistence: Options {
+                directory: "tetragon",
+                keep: false,
+                release: true,
+            },
             config_dir: None,
             unknown: [],
             settings: [],
@@ -281,7 +286,7 @@ fn features_that_are_not_there_can_only_be_off() {
     let off = [
         "--metrics-server=",
         "--enable-k8s-api=false",
-        "--release-pinned-bpf",
+        "--disable-kprobe-multi=false",
         "--kernel",
         "",
     ];
@@ -290,7 +295,7 @@ fn features_that_are_not_there_can_only_be_off() {
         &[
             (&["--metrics-server", ":2112"], Fake::default()),
             (&["--enable-k8s-api"], Fake::default()),
-            (&["--release-pinned-bpf=false"], Fake::default()),
+            (&["--disable-kprobe-multi"], Fake::default()),
             (&[], Fake::default().variable("TETRAGON_CGROUP_RATE", "1,1s")),
             (
                 &[],
@@ -301,7 +306,7 @@ fn features_that_are_not_there_can_only_be_off() {
         &expect![[r"
             --metrics-server is not supported yet
             --enable-k8s-api is not supported yet
-            --release-pinned-bpf is not supported yet
+            --disable-kprobe-multi is not supported yet
             --cgroup-rate is not supported yet (set in environment variable TETRAGON_CGROUP_RATE)
             --cpuprofile is not supported yet (set in /etc/tetragon/tetragon.conf.d/cpuprofile)
             --verbose is not supported yet (set in /etc/tetragon/tetragon.yaml: verbose)
@@ -343,6 +348,7 @@ fn values_that_are_wrong() {
         &["--enable-ancestors=kprobe"],
         &["--enable-ancestors=base,all"],
         &["--tracing-policy-dir=policies"],
+        &["--bpf-dir=/sys/fs/bpf/tetragon"],
         &["--config-dir=/nowhere"],
         &["--bpf-lib=/nowhere"],
     ]
@@ -383,6 +389,7 @@ fn values_that_are_wrong() {
             --enable-ancestors: the others need base, give base as well
             --enable-ancestors: "all": give some of base, kprobe, tracepoint, loader, uprobe, lsm, usdt
             --tracing-policy-dir: give an absolute path
+            --bpf-dir: "/sys/fs/bpf/tetragon": give a name without dots and slashes, such as tetragon
             --config-dir: read /nowhere: entity not found
             --bpf-lib: read /nowhere: entity not found
         "#]],

@@ -1,7 +1,8 @@
 //! What an observer is told.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use ebpf_loader::Pins;
 use tetragon_api::v1::{EnvVar, EventType};
 
 /// What an observer is told, in the terms of the agent's flags.
@@ -54,6 +55,8 @@ pub struct Options {
     pub private_addresses: bool,
     /// Hides secrets in arguments and environment variables (`--redaction-filters`).
     pub redaction: Option<Box<dyn Redact>>,
+    /// Where to pin what is attached, if it is to outlive the agent (`--keep-sensors-on-exit`).
+    pub pins: Option<Arc<Pins>>,
 }
 
 /// Hides secrets. Called once for each process, when it enters the process cache.
@@ -85,6 +88,7 @@ impl Default for Options {
             stack_addresses: false,
             private_addresses: false,
             redaction: None,
+            pins: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use btf::Btf;
 use ebpf_abi::{config::Config, event::op};
-use ebpf_loader::{Link, Maps, Program, ProgramKind, RingBuffer};
+use ebpf_loader::{Link, Maps, Pins, Program, ProgramKind, RingBuffer};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     clock::Clock,
     event::{Builder, Containers},
+    persistence::NO_PERF_LINKS,
     process::Cache,
     procfs::{Cgroup, Procfs, namespaces},
     sensor, stack,
@@ -120,6 +121,9 @@ pub(super) fn attach(
     for (_, program) in &programs {
         tell(program);
     }
+    if let Some(pins) = &options.pins {
+        pin(&mut links, &programs, pins)?;
+    }
     let maps = loaded.into_maps();
     let stats = Arc::new(StatsHandle::new(
         Arc::clone(counters),
@@ -136,6 +140,18 @@ pub(super) fn attach(
         procfs,
         executable_key: config.executable_key,
     })
+}
+
+/// Pins what is attached: `programs` at the last of `links`, and perhaps what is not among them at the first.
+fn pin(links: &mut [Link], programs: &[(u8, Program)], pins: &Arc<Pins>) -> Result<(), Error> {
+    let others = links.len().saturating_sub(programs.len());
+    let names = std::iter::repeat_n("privileges", others).chain(programs.iter().map(|(_, program)| program.name()));
+    for (link, name) in links.iter_mut().zip(names) {
+        if !link.pin(pins, name)? {
+            tracing::warn!(program = name, "Ends with the agent: {NO_PERF_LINKS}");
+        }
+    }
+    Ok(())
 }
 
 /// Says how large a program is. Test machines read it, and compare with `vmtests/verifier.toml`.

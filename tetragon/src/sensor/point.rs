@@ -4,7 +4,7 @@ use std::{os::fd::AsFd as _, sync::Arc};
 
 use ebpf_abi::hook::runtime;
 use ebpf_codegen::{Hook, Point};
-use ebpf_loader::{Dispatcher, Link, Loaded, Program, ProgramKind, Succession, TracingAttach, probe};
+use ebpf_loader::{Dispatcher, Link, Loaded, Pins, Program, ProgramKind, Succession, TracingAttach, probe};
 
 use policy_btf::LSM;
 
@@ -27,6 +27,21 @@ pub(super) struct Attached {
     program: Watched<Program>,
     /// What it does, where that must be known to replace it.
     hooks: Vec<Hook>,
+    keeping: Keeping,
+}
+
+/// What is known of attachments elsewhere, and what keeps them.
+#[derive(Clone, Debug)]
+pub(super) struct Keeping {
+    pub(super) table: Arc<Table>,
+    /// Where they are pinned, if they are to outlive the agent.
+    pub(super) pins: Option<Arc<Pins>>,
+}
+
+impl Keeping {
+    fn watch<T: Misser + 'static>(&self, what: Arc<T>, op: u8) -> Watched<T> {
+        Watched::new(what, op, &self.table)
+    }
 }
 
 /// How programs are exchanged.
@@ -35,14 +50,14 @@ enum Means {
     /// Behind a dispatcher.
     Dispatcher {
         /// Detaches when dropped, before what is behind it goes.
-        _link: Watched<Link>,
+        link: Watched<Link>,
         dispatcher: Dispatcher,
         /// What is attached.
         _stub: Watched<Program>,
     },
     /// By attaching the next one beside: programs that override.
     Succession {
-        _link: Watched<Link>,
+        link: Watched<Link>,
         succession: Succession,
         generation: u32,
     },
@@ -81,21 +96,23 @@ impl Attached {
         kind: ProgramKind,
         hooks: Vec<Hook>,
         loaded: &Loaded,
-        table: &Arc<Table>,
+        keeping: Keeping,
     ) -> Result<Self, Error> {
-        let op = key.kind.op();
-        let watched = |program| Watched::<Program>::new(program, op, table);
+        let watched = |program| keeping.watch::<Program>(program, key.kind.op());
         let first = overrides(key, &hooks).then_some(1);
         let point = wanted(key, hooks, first);
         let (means, program) = if let Some(first) = first {
-            succeed(key, kind, &point, loaded, Succession::new(&key.name)?, first, table)?
+            succeed(key, kind, &point, loaded, Succession::new(&key.name)?, first, &keeping)?
         } else {
             let program = load(key, kind, &point, loaded, None)?;
-            let dispatcher = Dispatcher::new(&key.name, kind)?;
+            let mut dispatcher = Dispatcher::new(&key.name, kind)?;
             // Before it is attached: the first hit finds a program.
             dispatcher.set(&program)?;
+            if let Some(pins) = &keeping.pins {
+                dispatcher.pin(pins, &key.to_string())?;
+            }
             let means = Means::Dispatcher {
-                _link: link(key, dispatcher.program(), table)?,
+                link: link(key, dispatcher.program(), &keeping)?,
                 _stub: watched(Arc::clone(dispatcher.program())),
                 dispatcher,
             };
@@ -107,12 +124,13 @@ impl Attached {
             means,
             program: watched(Arc::new(program)),
             hooks: known(key, point.hooks),
+            keeping,
         })
     }
 
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
-        let Self { key, kind, .. } = self;
+        let Self { key, kind, keeping, .. } = self;
         let (point, program) = match &mut self.means {
             Means::Dispatcher { dispatcher, .. } if !overrides(key, &hooks) => {
                 let point = wanted(key, hooks, None);
@@ -128,27 +146,33 @@ impl Attached {
                 self.hooks = before.hooks;
                 dispatcher.set(&giving_way?)?;
                 let point = wanted(key, hooks, Some(1));
-                let (means, program) = succeed(key, *kind, &point, loaded, succession, 1, &self.program.table)?;
+                let (means, program) = succeed(key, *kind, &point, loaded, succession, 1, keeping)?;
                 self.means = means;
                 (point, program)
             }
             Means::Succession {
-                _link: link,
+                link,
                 succession,
                 generation,
             } => {
                 let next = *generation + 1;
                 let point = wanted(key, hooks, Some(next));
                 let program = load(key, *kind, &point, loaded, Some(succession))?;
-                let before = std::mem::replace(link, self::link(key, &program, &self.program.table)?);
+                let before = std::mem::replace(link, self::link(key, &program, keeping)?);
                 *generation = next;
                 drop(before);
                 (point, program)
             }
         };
-        self.program = Watched::new(Arc::new(program), key.kind.op(), &self.program.table);
+        self.program = keeping.watch(Arc::new(program), key.kind.op());
         self.hooks = known(&self.key, point.hooks);
         Ok(())
+    }
+
+    /// Whether it is pinned.
+    pub(super) fn is_pinned(&self) -> bool {
+        let (Means::Dispatcher { link, .. } | Means::Succession { link, .. }) = &self.means;
+        link.what.is_pinned()
     }
 
     /// Bytes of the program, translated and as machine code.
@@ -189,20 +213,20 @@ fn succeed(
     loaded: &Loaded,
     succession: Succession,
     generation: u32,
-    table: &Arc<Table>,
+    keeping: &Keeping,
 ) -> Result<(Means, Program), Error> {
     let program = load(key, kind, point, loaded, Some(&succession))?;
     let means = Means::Succession {
-        _link: link(key, &program, table)?,
+        link: link(key, &program, keeping)?,
         succession,
         generation,
     };
     Ok((means, program))
 }
 
-/// Attaches `program`.
-fn link(key: &PointKey, program: &Program, table: &Arc<Table>) -> Result<Watched<Link>, Error> {
-    let link = match key.kind {
+/// Attaches `program`, and pins it if it is to outlive the agent.
+fn link(key: &PointKey, program: &Program, keeping: &Keeping) -> Result<Watched<Link>, Error> {
+    let mut link = match key.kind {
         PointKind::Kprobe | PointKind::Syscall { .. } => program.attach_kprobe(&key.name, 0, false)?,
         PointKind::KprobeReturn => program.attach_kprobe(&key.name, 0, true)?,
         PointKind::Function(_)
@@ -231,7 +255,10 @@ fn link(key: &PointKey, program: &Program, table: &Arc<Table>) -> Result<Watched
             program.attach_uprobe(file.as_fd(), &key.group, place.offset, place.counter)?
         }
     };
-    Ok(Watched::new(Arc::new(link), key.kind.op(), table))
+    if let Some(pins) = &keeping.pins {
+        link.pin(pins, &key.to_string())?;
+    }
+    Ok(keeping.watch(Arc::new(link), key.kind.op()))
 }
 
 fn load(

@@ -11,7 +11,7 @@ use std::{
 use btf::Btf;
 use ebpf_abi::hook::owners;
 use ebpf_codegen::Hook;
-use ebpf_loader::{Loaded, Maps, ProgramKind};
+use ebpf_loader::{Loaded, Maps, Pins, ProgramKind};
 use policy::{
     diagnostic::{Diagnostic, Severity},
     kernel::{Kernel, NoKernel},
@@ -26,7 +26,7 @@ use super::{
     counters::Counters,
     images::{self, Conditions},
     lower::{self, Wanted},
-    point::{self, Attached},
+    point::{self, Attached, Keeping},
     points::PointKey,
     resident::{Placed, Resident, State, is_enforcer, selectors},
     running::{Running, Symbols},
@@ -35,6 +35,7 @@ use super::{
 use crate::{
     executables,
     observer::{kernel_object, kernel_types},
+    persistence::NO_PERF_LINKS,
     procfs::Procfs,
 };
 
@@ -58,6 +59,7 @@ pub struct Sensors {
     source: Source,
     maps: Arc<Maps>,
     table: Arc<Table>,
+    pins: Option<Arc<Pins>>,
     counters: Counters,
     policies: BTreeMap<Id, Resident>,
     points: BTreeMap<PointKey, Attached>,
@@ -122,13 +124,14 @@ impl Lowered {
 }
 
 impl Sensors {
-    /// No policies yet. `maps` are those of the base sensors.
-    pub fn new(source: Source, maps: Arc<Maps>, table: Arc<Table>) -> Self {
+    /// No policies yet. `maps` are those of the base sensors; what is attached is pinned in `pins`.
+    pub fn new(source: Source, maps: Arc<Maps>, table: Arc<Table>, pins: Option<Arc<Pins>>) -> Self {
         Self {
             source,
             counters: Counters::new(Arc::clone(&maps)),
             maps,
             table,
+            pins,
             policies: BTreeMap::new(),
             points: BTreeMap::new(),
             last_number: 0,
@@ -250,6 +253,7 @@ impl Sensors {
             }
             let state = if enable { State::Enabled } else { State::Disabled };
             self.change(std::slice::from_ref(id), &state, None, &workshop)?;
+            self.say_what_ends(id);
         }
         Ok(())
     }
@@ -286,7 +290,7 @@ impl Sensors {
         self.policies.keys().map(|id| id.domain.clone()).collect()
     }
 
-    /// Detaches everything.
+    /// Detaches everything but what is pinned to stay.
     pub fn clear(&mut self) {
         self.points.clear();
         self.policies.clear();
@@ -391,8 +395,26 @@ impl Sensors {
         for id in &ids {
             let sensors = self.find(id)?.descriptions();
             tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
+            self.say_what_ends(id);
         }
         Ok(())
+    }
+
+    /// Warns of what ends with the agent although it is to outlive it.
+    fn say_what_ends(&self, id: &Id) {
+        let Some(policy) = self.policies.get(id).filter(|_| self.pins.is_some()) else {
+            return;
+        };
+        let ends = |(point, _): &(PointKey, _)| self.points.get(point).is_some_and(|point| !point.is_pinned());
+        let points = policy.points();
+        let hooks: Vec<String> = points
+            .iter()
+            .filter(|point| ends(point))
+            .map(|(point, _)| point.to_string())
+            .collect();
+        if !hooks.is_empty() {
+            tracing::warn!(policy = %id, ?hooks, "Hooks of a policy end with the agent: {NO_PERF_LINKS}");
+        }
     }
 
     /// Gives a policy everything but programs.
@@ -555,7 +577,11 @@ impl Sensors {
         } else if let Some(attached) = self.points.get_mut(point) {
             attached.exchange(hooks, workshop.loaded()?)?;
         } else {
-            let attached = Attached::attach(point, kind, hooks, workshop.loaded()?, &self.table)?;
+            let keeping = Keeping {
+                table: Arc::clone(&self.table),
+                pins: self.pins.clone(),
+            };
+            let attached = Attached::attach(point, kind, hooks, workshop.loaded()?, keeping)?;
             self.points.insert(point.clone(), attached);
         }
         Ok(())

@@ -72,25 +72,30 @@ pub fn calls(arguments: &[CString]) -> Result<()> {
     let mut arena = Arena::new()?;
     let mut results = vec![];
     for index in 0..arguments.len() {
-        let text = say::string(arguments, index)?;
-        let mut words = text.split_ascii_whitespace();
-        let name = words.next().context("an empty call")?;
-        let syscall = match name.strip_prefix('#') {
-            Some(number) => Syscall {
-                abi: Abi::NATIVE,
-                number: number.parse()?,
-                name: "",
-            },
-            None => Syscall::parse(name).with_context(|| format!("{name} is no system call"))?,
-        };
-        let mut values = [0_u64; 6];
-        for (position, word) in words.enumerate() {
-            let value = values.get_mut(position).context("more than six arguments")?;
-            *value = argument(word, &results, &mut arena)?;
-        }
+        let (syscall, values) = parse(say::string(arguments, index)?, &results, &mut arena)?;
         results.push(perform(&syscall, values));
     }
     say::line(&json!({ "pid": std::process::id(), "results": results }))
+}
+
+/// What `text` spells, after calls that had these results.
+pub(super) fn parse(text: &str, results: &[i64], arena: &mut Arena) -> Result<(Syscall, [u64; 6])> {
+    let mut words = text.split_ascii_whitespace();
+    let name = words.next().context("an empty call")?;
+    let syscall = match name.strip_prefix('#') {
+        Some(number) => Syscall {
+            abi: Abi::NATIVE,
+            number: number.parse()?,
+            name: "",
+        },
+        None => Syscall::parse(name).with_context(|| format!("{name} is no system call"))?,
+    };
+    let mut values = [0_u64; 6];
+    for (position, word) in words.enumerate() {
+        let value = values.get_mut(position).context("more than six arguments")?;
+        *value = argument(word, results, arena)?;
+    }
+    Ok((syscall, values))
 }
 
 fn argument(word: &str, results: &[i64], arena: &mut Arena) -> Result<u64> {

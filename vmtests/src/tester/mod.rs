@@ -12,9 +12,11 @@ mod events;
 pub mod files;
 pub mod limits;
 pub mod network;
+pub mod pins;
 pub mod privileges;
 pub mod probes;
 pub mod say;
+pub mod siege;
 pub mod sockets;
 pub mod start;
 pub mod swap;
@@ -286,6 +288,32 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "COMMAND…: exec while a program of the cgroup looks at packets",
         network::filtered,
     ),
+        "siege",
+        "FILE CALL…: calls such as '-13 openat -100 s:/secret 0', again and again until there is FILE.stop",
+        siege::siege,
+    ),
+    (
+        "until",
+        "CALL…: each of such calls again and again until it comes to that",
+        siege::until,
+    ),
+    (
+        "attacked",
+        "FILE ROUNDS: wait until the attacker has made so many more",
+        siege::siegeed,
+    ),
+    (
+        "generations",
+        "COUNT FILE DIRECTORY COMMAND…: agents that are killed while an attacker is at work",
+        siege::generations,
+    ),
+    (
+        "once",
+        "EXPORT POLICY LAST: whether an event of POLICY is there twice",
+        siege::once,
+    ),
+    ("pins", "PATH: what is there, and permissions", pins::pins),
+    ("pin", "DIRECTORY [AGENT]: pin something there", pins::pin),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
 

@@ -30,6 +30,9 @@ attributes! {
         prog_btf_fd: u32, func_info_rec_size: u32, func_info: u64, func_info_cnt: u32, line_info_rec_size: u32,
         line_info: u64, line_info_cnt: u32, attach_btf_id: u32, attach_btf_obj_fd: u32, core_relo_cnt: u32,
     }
+    ObjPin {
+        path: u64, fd: u32, flags: u32,
+    }
     BtfLoad {
         btf: u64, log_buf: u64, btf_size: u32, log_size: u32, log_level: u32, reserved: u32,
     }

@@ -143,6 +143,23 @@ pub(crate) fn link_create_perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -
     }
 }
 
+/// Gives a program, map or link the name `path`, which must be in a BPF file system. `EINVAL` for anything else.
+pub(crate) fn obj_pin(object: BorrowedFd<'_>, path: &CStr) -> Result<(), SysError> {
+    let mut attr = attr::ObjPin {
+        path: path.as_ptr() as u64,
+        fd: object.as_raw_fd() as u32,
+        flags: 0,
+    };
+    // SAFETY: the path is NUL-terminated and borrowed for the call.
+    unsafe {
+        syscall(Syscall::Bpf {
+            command: Command::ObjPin,
+            attr: attr.as_mut_bytes(),
+        })
+    }
+    .map(drop)
+}
+
 /// Runs a program once on this CPU with `context`, which it sees as its arguments. Returns what it returned.
 pub(crate) fn test_run(program: BorrowedFd<'_>, context: &[u64]) -> Result<u32, SysError> {
     let mut attr = attr::TestRun {

@@ -38,6 +38,8 @@ pub(crate) trait ReadAttr {
     fn fill_log(&self, text: &[u8]);
     /// Reads `len` bytes from the address at byte `offset`.
     fn buffer(&self, offset: usize, len: usize) -> Vec<u8>;
+    /// Reads the text that the address at byte `offset` is of.
+    fn text(&self, offset: usize) -> String;
 }
 
 impl ReadAttr for [u8] {
@@ -56,5 +58,12 @@ impl ReadAttr for [u8] {
         let address = u64::from_ne_bytes(self[offset..offset + 8].try_into().unwrap());
         // SAFETY: the caller of bpf(2) lends a buffer of at least this length.
         unsafe { std::slice::from_raw_parts(address as usize as *const u8, len) }.to_vec()
+    }
+
+    fn text(&self, offset: usize) -> String {
+        let address = u64::from_ne_bytes(self[offset..offset + 8].try_into().unwrap());
+        // SAFETY: the caller of bpf(2) lends a NUL-terminated text.
+        let text = unsafe { std::ffi::CStr::from_ptr(address as usize as *const libc::c_char) };
+        text.to_str().unwrap().to_owned()
     }
 }
