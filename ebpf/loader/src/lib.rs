@@ -4,9 +4,9 @@
 //! [`Object::create`] makes its maps, freezes what is constant and gives [`Loaded`], from which programs are loaded by
 //! name. A [`Program`] is attached by one of its `attach` methods; dropping the [`Link`] detaches it.
 //!
-//! Promises: nothing is left in the kernel when the values are dropped, but what was pinned to stay ([`Pins`]); every error names the call, the object it was
-//! about and, where there is something to do about it, what. All system calls are in the private module `sys`, pass
-//! through one function and can be replaced in tests.
+//! Promises: nothing is left in the kernel when the values are dropped, but what was pinned to stay ([`Pins`]); every
+//! error names the call, the object it was about and, where there is something to do about it, what. All system calls
+//! are in the private module `sys`, pass through one function and can be replaced in tests.
 //!
 //! Leaves out: BTF of map keys and values, `CO-RE` relocations (offsets come from `.rodata` instead), and
 //! policy: which program to load on which kernel is the caller's decision. The object is trusted; it comes from the

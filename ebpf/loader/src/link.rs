@@ -17,7 +17,7 @@ use crate::{
 pub struct Link {
     pin: Option<Pin>,
     /// Closed before the event, which it holds.
-    link: OwnedFd,
+    fd: OwnedFd,
     _event: Option<OwnedFd>,
 }
 
@@ -25,7 +25,7 @@ impl Link {
     pub(crate) fn new(link: OwnedFd) -> Self {
         Self {
             pin: None,
-            link,
+            fd: link,
             _event: None,
         }
     }
@@ -33,15 +33,16 @@ impl Link {
     pub(crate) fn with_event(link: OwnedFd, event: OwnedFd) -> Self {
         Self {
             pin: None,
-            link,
+            fd: link,
             _event: Some(event),
         }
     }
 
-    /// Pins it as `name` with a number in front: from then on it is detached a grace period after it is dropped. `false` if the kernel cannot: before 5.15 it has no links on perf events
-    /// (kprobes, uprobes and the perf events of tracepoints).
+    /// Pins it as `name` with a number in front: from then on it is detached a grace period after it is dropped.
+    /// `false` if the kernel cannot: before 5.15 it has no links on perf events (kprobes, uprobes and the perf events
+    /// of tracepoints).
     pub fn pin(&mut self, pins: &Arc<Pins>, name: &str) -> Result<bool, Error> {
-        self.pin = pins.pin(self.link.as_fd(), name)?;
+        self.pin = pins.pin(self.fd.as_fd(), name)?;
         Ok(self.is_pinned())
     }
 
@@ -50,9 +51,9 @@ impl Link {
         self.pin.is_some()
     }
 
-    /// Times so far that a breakpoint was passed and its program could not be run, or that the function returned unseen because
-    /// too many had not returned yet. 0 for other attachments, and before 6.7, which does not tell.
+    /// Times so far that a breakpoint was passed and its program could not be run, or that the function returned unseen
+    /// because too many had not returned yet. 0 for other attachments, and before 6.7, which does not tell.
     pub fn missed(&self) -> u64 {
-        sys::link_missed(self.link.as_fd()).unwrap_or(0)
+        sys::link_missed(self.fd.as_fd()).unwrap_or(0)
     }
 }

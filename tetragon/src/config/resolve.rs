@@ -93,7 +93,7 @@ pub(super) fn resolve(parsed: Parsed, environment: &dyn Environment) -> Result<C
     let ring_bytes = ring_bytes(&sizes, &sources, environment.cpus())?;
     let execve_map_entries = execve_map_entries(&sizes, &sources)?;
     let persistence = persistence::Options {
-        directory: pin_directory(bpf_dir, &sources)?,
+        directory: pin_directory(&bpf_dir, &sources)?,
         keep: keep_sensors_on_exit,
         release: release_pinned_bpf,
     };
@@ -209,13 +209,13 @@ fn bpf_lib_folder(folder: &str, sources: &Sources, environment: &dyn Environment
 }
 
 /// The name of `--bpf-dir`, which the BPF file system must take: it keeps dots for itself.
-fn pin_directory(name: String, sources: &Sources) -> Result<String, Error> {
-    let name = name.trim().to_owned();
+fn pin_directory(name: &str, sources: &Sources) -> Result<String, Error> {
+    let name = name.trim();
     if name.is_empty() || name.len() > PIN_DIRECTORY_LEN || name.contains(['/', '.', '\0']) {
         let reason = format!("{name:?}: give a name without dots and slashes, such as tetragon");
         return Err(sources.error("bpf-dir", reason));
     }
-    Ok(name)
+    Ok(name.to_owned())
 }
 
 /// Name of this node, as Tetragon finds it.

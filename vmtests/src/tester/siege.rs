@@ -100,9 +100,10 @@ impl Attack {
     }
 }
 
-/// `siege FILE CALL…`: makes calls, each `OUTCOME CALL`, as in [`calls::calls`], where `n` is the number of the round, until there is `FILE.stop`.
-/// `OUTCOME` is what the call is to return, or `SIGKILL`: then it is made in a process of its own. Adds a byte to `FILE` for each round, and prints
-/// how many there were, and how often each call came to something else.
+/// `siege FILE CALL…`: makes calls, each `OUTCOME CALL`, as in [`calls::calls`], where `n` is the number of the round,
+/// until there is `FILE.stop`. `OUTCOME` is what the call is to return, or `SIGKILL`: then it is made in a process of
+/// its own. Adds a byte to `FILE` for each round, and prints how many there were, and how often each call came to
+/// something else.
 pub fn siege(arguments: &[CString]) -> Result<()> {
     let path = say::string(arguments, 0)?;
     let stop = format!("{path}.stop");
@@ -123,8 +124,8 @@ pub fn siege(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "rounds": number, "successes": successes }))
 }
 
-/// `until CALL…`: makes each call, as in [`siege`], again and again until it comes to its outcome: what is detached is so a moment after its pin
-/// was removed.
+/// `until CALL…`: makes each call, as in [`siege`], again and again until it comes to its outcome: what is detached is
+/// so a moment after its pin was removed.
 pub fn until(arguments: &[CString]) -> Result<()> {
     let mut arena = Arena::new()?;
     for index in 0..arguments.len() {
@@ -161,8 +162,9 @@ pub fn attacked(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "rounds": rounds }))
 }
 
-/// `generations COUNT FILE DIRECTORY COMMAND…`: agents that are killed, one after the other, while an attacker makes attempts: each second one when it
-/// is ready, the others when they have pinned none, one, two and so on of their hook points in `DIRECTORY`. Prints how many were killed in which state.
+/// `generations COUNT FILE DIRECTORY COMMAND…`: agents that are killed, one after the other, while an attacker makes
+/// attempts: each second one when it is ready, the others when they have pinned none, one, two and so on of their hook
+/// points in `DIRECTORY`. Prints how many were killed in which state.
 pub fn generations(arguments: &[CString]) -> Result<()> {
     let count: usize = say::number(arguments, 0)?;
     let (file, directory) = (say::string(arguments, 1)?, say::string(arguments, 2)?);
@@ -228,8 +230,8 @@ fn ready_before(agent: &mut Child, ready: &UnixDatagram, other: impl Fn(()) -> b
     }
 }
 
-/// `once EXPORT POLICY LAST`: looks at the numbers that events of POLICY have, up to event number LAST or one behind it, and prints how many
-/// were there and how many of them twice.
+/// `once EXPORT POLICY LAST`: looks at the numbers that events of POLICY have, up to event number LAST or one behind
+/// it, and prints how many were there and how many of them twice.
 pub fn once(arguments: &[CString]) -> Result<()> {
     let mut events = Events::open(Path::new(say::string(arguments, 0)?))?;
     let (policy, last) = (say::string(arguments, 1)?, say::number::<i64>(arguments, 2)?);

@@ -27,7 +27,14 @@ impl Drop for Fake {
 }
 
 pub(super) fn answer(call: &mut Syscall<'_>) -> Option<io::Result<u64>> {
-    KERNEL.with_borrow_mut(|kernel| kernel.as_mut().map(|answer| answer(call)))
+    KERNEL.with_borrow_mut(|kernel| {
+        let answer = kernel.as_mut()?;
+        Some(match call {
+            // None of what is tested.
+            Syscall::Scheduling | Syscall::Schedule { .. } => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            call => answer(call),
+        })
+    })
 }
 
 /// What a fake kernel reads from `union bpf_attr` and from the memory that it points to.

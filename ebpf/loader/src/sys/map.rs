@@ -8,6 +8,7 @@ use super::{
     Command, Syscall, attr,
     bpf::{address, address_mut},
     syscall, syscall_fd,
+    unpreempted::Unpreempted,
 };
 use crate::{error::SysError, probe};
 
@@ -134,6 +135,7 @@ impl MapFd {
             value,
             flags,
         };
+        let _unpreempted = (command != Command::MapNextKey).then(Unpreempted::begin);
         // SAFETY: the caller's promise.
         unsafe {
             syscall(Syscall::Bpf {

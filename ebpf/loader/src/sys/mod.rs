@@ -16,6 +16,7 @@ mod hint;
 mod map;
 mod perf;
 mod region;
+mod unpreempted;
 
 use std::{
     io,
@@ -59,6 +60,10 @@ pub(crate) enum Syscall<'a> {
     Munmap { address: usize, len: usize },
     /// setrlimit(2): no limit on locked memory.
     UnlimitMemlock,
+    /// `sched_getscheduler(2)` of this thread.
+    Scheduling,
+    /// `sched_setscheduler(2)` of this thread, with the least priority that a policy has.
+    Schedule { policy: i32 },
     /// fork(2) of a process that runs two programs and ends, and waitpid(2) for it.
     Doomed { begin: RawFd, early: RawFd, ending: Ending },
 }
@@ -113,6 +118,8 @@ impl Syscall<'_> {
             Self::Mmap { .. } => "mmap",
             Self::Munmap { .. } => "munmap",
             Self::UnlimitMemlock => "setrlimit(RLIMIT_MEMLOCK)",
+            Self::Scheduling => "sched_getscheduler",
+            Self::Schedule { .. } => "sched_setscheduler",
             Self::Doomed { .. } => "fork",
         }
     }
@@ -226,6 +233,16 @@ unsafe fn real(call: &mut Syscall<'_>) -> io::Result<u64> {
             };
             // SAFETY: `limit` is a valid structure.
             i64::from(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) })
+        }
+        Syscall::Scheduling => {
+            // SAFETY: the call takes no address. Not every C library has it.
+            unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) }
+        }
+        Syscall::Schedule { policy } => {
+            // The kernel's `struct sched_param` is this number.
+            let priority = i32::from(*policy == libc::SCHED_FIFO);
+            // SAFETY: the kernel reads a number. Not every C library has the call.
+            unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, *policy, &raw const priority) }
         }
         Syscall::Doomed { begin, early, ending } => {
             // SAFETY: the descriptors are of programs by the caller's promise.
