@@ -121,6 +121,7 @@ pub fn siege(arguments: &[CString]) -> Result<()> {
         }
         rounds.write_all(b".").context("count a round")?;
     }
+    fs::write(format!("{path}.ended"), "").context("tell of the end")?;
     say::line(&json!({ "rounds": number, "successes": successes }))
 }
 
@@ -147,9 +148,10 @@ fn attacked_on(path: &Path, count: u64) -> Result<u64> {
             .map_or(0, |data| data.len())
     };
     let before = rounds();
-    let deadline = Instant::now() + PATIENCE;
+    let (deadline, ended) = (Instant::now() + PATIENCE, path.with_extension("ended"));
     // The one that is being made now began before.
     while rounds() < before + count + 1 {
+        ensure!(!ended.exists(), "the attacker has ended");
         ensure!(Instant::now() < deadline, "the attacker makes no more attempts");
         std::thread::sleep(Duration::from_millis(1));
     }
