@@ -12,14 +12,16 @@ use tonic::Streaming;
 /// Most bytes of events, as JSON, that a test may bring about.
 const LIMIT: usize = 64 << 20;
 
-/// Events of some policies, and of all processes that start and end.
+/// Events of some policies, of all processes that start and end, and of what these load, which name no policy.
 pub(super) fn request(policies: Vec<String>) -> GetEventsRequest {
     let of_policies = Filter {
         policy_names: policies,
         ..Filter::default()
     };
     let of_processes = Filter {
-        event_set: vec![EventType::ProcessExec.into(), EventType::ProcessExit.into()],
+        event_set: [EventType::ProcessExec, EventType::ProcessExit, EventType::ProcessLoader]
+            .map(Into::into)
+            .to_vec(),
         ..Filter::default()
     };
     GetEventsRequest {
