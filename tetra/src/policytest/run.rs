@@ -279,7 +279,11 @@ impl<'a> Runner<'a> {
 
 /// Names of the policies of a test, as requests to delete them.
 fn policies(test: &PolicyTest) -> anyhow::Result<Vec<DeleteTracingPolicyRequest>> {
-    let yaml = std::fs::read_to_string(&test.policy).with_context(|| format!("read {}", test.policy.display()))?;
+    let mut yaml = std::fs::read_to_string(&test.policy).with_context(|| format!("read {}", test.policy.display()))?;
+    // As it will be loaded, but for references, whose values nobody knows yet.
+    for (from, to) in &test.replace {
+        yaml = yaml.replace(from, to);
+    }
     // What is wrong with it is the agent's to say.
     let (documents, _) = policy::parse::parse(&yaml, Budget::default());
     let names = documents.iter().map(|document: &Document| DeleteTracingPolicyRequest {
