@@ -15,10 +15,12 @@ fn examples_are_policies_and_tests_fit_them() {
         let test = PolicyTest::read(&path).unwrap();
         let mut yaml = std::fs::read_to_string(&test.policy).unwrap();
         for (from, to) in &test.replace {
-            yaml = yaml.replace(from, to);
+            yaml = yaml.replace(from, &filled(to));
         }
         let (policies, problems) = load(&yaml, Budget::default(), &Limits::default(), &NoKernel);
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        // Some come with the pod that they are shown with.
+        let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        problems.retain(|problem| !problem.ends_with("a Pod, which is no policy, is passed over"));
         assert!(problems.is_empty(), "{}: {problems:?}", test.policy.display());
         assert!(!policies.is_empty(), "{}", test.policy.display());
         for policy in policies {
@@ -27,4 +29,16 @@ fn examples_are_policies_and_tests_fit_them() {
             assert_eq!(*known, test.policy, "two policies are named {}", policy.name);
         }
     }
+}
+
+/// What a test puts in place of a text of the policy, with something in place of what only a run knows.
+fn filled(text: &str) -> String {
+    let mut pieces = text.split("${");
+    let mut filled = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once('}').unwrap();
+        filled.push_str(if name.ends_with("_pid") { "1" } else { "/folder" });
+        filled.push_str(rest);
+    }
+    filled
 }
