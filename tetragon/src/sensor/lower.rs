@@ -29,8 +29,7 @@ use super::{
     loader,
     points::{self, PointKey, PointKind},
     running::Running,
-    spared,
-    status,
+    spared, status,
     table::{ArgInfo, Errand, HookInfo},
 };
 

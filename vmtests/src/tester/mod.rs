@@ -288,6 +288,7 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "COMMAND…: exec while a program of the cgroup looks at packets",
         network::filtered,
     ),
+    (
         "siege",
         "FILE CALL…: calls such as '-13 openat -100 s:/secret 0', again and again until there is FILE.stop",
         siege::siege,
@@ -300,7 +301,7 @@ const TESTERS: &[(&str, &str, Tester)] = &[
     (
         "attacked",
         "FILE ROUNDS: wait until the attacker has made so many more",
-        siege::siegeed,
+        siege::attacked,
     ),
     (
         "generations",
