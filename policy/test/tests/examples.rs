@@ -36,7 +36,7 @@ fn filled(text: &str) -> String {
     let mut pieces = text.split("${");
     let mut filled = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let (name, rest) = piece.split_once('}').unwrap();
+        let (name, rest) = piece.split_once('}').unwrap_or((piece, ""));
         filled.push_str(if name.ends_with("_pid") { "1" } else { "/folder" });
         filled.push_str(rest);
     }
