@@ -261,7 +261,8 @@ pub struct HookEvent {
 
 /// Bits of [`HookEvent::flags`].
 pub mod hook_flag {
-    /// The function was entered; the event is complete with a record of its return.
+    /// The function was entered; the event is complete with a record of its return. At a security hook: with the hash of a
+    /// file, in a record with [`RETURN`].
     pub const ENTRY: u16 = 1;
     /// The function returned: what follows belongs to the event of the record of the same hook and thread at
     /// [`since`](super::HookEvent::since).
@@ -280,6 +281,14 @@ pub const IN_DATA: u16 = 1;
 
 /// [`HookArg::kind`] of the number of the system call, where a hook sees all of them.
 pub const CALL: u16 = u16::MAX - 2;
+
+/// The hash of a file, in the record that follows that of a security hook.
+pub mod file_hash {
+    /// [`HookArg::kind`](super::HookArg::kind). The flags are the algorithm (`enum hash_algo`, `include/uapi/linux/hash_info.h`).
+    pub const KIND: u16 = u16::MAX - 3;
+    /// Bytes that there are, whatever the algorithm: those of the longest hash.
+    pub const LEN: u32 = 64;
+}
 
 /// [`HookArg::kind`] of what is no argument of the policy: addresses of the code that was running, 8 bytes each, that of the
 /// innermost function first.

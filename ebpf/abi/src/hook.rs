@@ -82,6 +82,53 @@ pub mod owners {
     pub const COUNT: u32 = 32_000;
 }
 
+/// Events of one call of a security hook that can await the hash of a file; those beyond come without it.
+pub const AWAITING: usize = 8;
+
+/// Events that await the hash of a file. Value of the map [`runtime::HASHES`], keyed by thread (`pid_tgid`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Awaited {
+    /// One of [`awaited_state`].
+    pub state: u32,
+    /// Which security hook it is.
+    pub point: u32,
+    /// How many of `hooks` there are.
+    pub count: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// What the hook returns in the end.
+    pub verdict: i64,
+    /// `enum hash_algo`; negative where there is no hash.
+    pub algorithm: i64,
+    /// The hash.
+    pub digest: [u64; 8],
+    /// Which events.
+    pub hooks: [AwaitedHook; AWAITING],
+}
+
+/// An event that awaits a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct AwaitedHook {
+    /// Time of its record.
+    pub since: u64,
+    /// Number of its hook.
+    pub hook: u32,
+    /// Its thread.
+    pub tid: u32,
+}
+
+/// What became of a hash that is awaited.
+pub mod awaited_state {
+    /// Nothing yet.
+    pub const AWAITED: u32 = 0;
+    /// The file is being read. What the thread does meanwhile is part of that.
+    pub const READING: u32 = 1;
+    /// It is there, or there is none.
+    pub const READ: u32 = 2;
+}
+
 /// Shift from "was tried" to "was read" in [`HookScratch::state`].
 pub const READ: u32 = 16;
 
@@ -123,7 +170,7 @@ pub mod path_flag {
 
 /// Where things are in a [`HookScratch`], for policy code.
 pub mod offset {
-    use super::{HookScratch, Owner, Slot};
+    use super::{Awaited, HookScratch, Owner, Slot};
     use core::mem::offset_of;
 
     /// Whether a run has it.
@@ -136,6 +183,18 @@ pub mod offset {
     pub const fn saved(index: usize) -> i16 {
         (offset_of!(HookScratch, saved) + index * 8) as i16
     }
+
+    /// Of [`Awaited`]: its state.
+    pub const AWAITED_STATE: i16 = offset_of!(Awaited, state) as i16;
+
+    /// Of [`Awaited`]: which security hook it is.
+    pub const AWAITED_POINT: i16 = offset_of!(Awaited, point) as i16;
+
+    /// Of [`Awaited`]: the algorithm.
+    pub const AWAITED_ALGORITHM: i16 = offset_of!(Awaited, algorithm) as i16;
+
+    /// Of [`Awaited`]: the hash.
+    pub const AWAITED_DIGEST: i16 = offset_of!(Awaited, digest) as i16;
 
     /// What is known of the slots.
     pub const STATE: i16 = offset_of!(HookScratch, state) as i16;
@@ -203,6 +262,25 @@ pub mod runtime {
 
     /// The map that the scratches are in.
     pub const SCRATCHES: &str = "tg_hook_heap";
+
+    /// The map of those who [await](super::Awaited) a hash.
+    pub const HASHES: &str = "tg_hook_hashes";
+
+    /// `(scratch, known, point) -> awaited`: the event under construction, of the security hook `point`, awaits the hash of a
+    /// file, as `known` others of the same call do.
+    pub const AWAIT: &str = "hook_await";
+
+    /// `(verdict) -> deferred`: what the security hook returns is returned when the hash is known.
+    pub const DEFER: &str = "hook_defer";
+
+    /// `(point) -> count`: how many events of the current thread await a hash.
+    pub const HASHED: &str = "hook_hashed";
+
+    /// `(scratch, index, point) -> sent`: sends the rest of one of them.
+    pub const HASH: &str = "hook_hash";
+
+    /// `(point) -> verdict`: what is to be returned. Nothing is awaited any more.
+    pub const SETTLE: &str = "hook_settle";
 
     /// `(op) -> 0`: counts an event of type `op` as lost because all scratches are in use.
     pub const LOST: &str = "hook_lost";

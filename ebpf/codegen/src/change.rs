@@ -23,7 +23,7 @@ const BELOW_CELL: usize = 15;
 const CHOSEN: i16 = SPILL - 8 * (CHANGED - BELOW_CELL) as i16 - 8;
 
 /// Where on the stack it is noted that an action of the selector could not be done.
-const FAILED: i16 = CHOSEN - 8;
+pub(crate) const FAILED: i16 = CHOSEN - 8;
 
 /// Where on the stack the new value of a register is.
 fn place(index: usize) -> i16 {

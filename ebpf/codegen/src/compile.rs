@@ -5,7 +5,7 @@ use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
     change::{self, Effects},
-    field, number,
+    field, hash, number,
     plan::{Action, Context, Filter, Hook, Ownership, Point, Post, Selector, Stage},
     read::{Reader, forget},
     report, search, text,
@@ -21,13 +21,13 @@ const CURRENT_PID_TGID: u32 = 14;
 const OVERRIDE_RETURN: u32 = 58;
 
 /// What the code returns; where that means nothing, whether the function is skipped.
-const VERDICT: Reg = Reg::R9;
+pub(crate) const VERDICT: Reg = Reg::R9;
 
 /// What an enforcer was told, while it does that; the number that a function is to return.
 const ORDERS: Reg = Reg::R8;
 
 /// `MAX_ERRNO` (include/linux/err.h).
-const MAX_ERRNO: i32 = 4_095;
+pub(crate) const MAX_ERRNO: i32 = 4_095;
 
 /// Tetragon's numbers of actions in records.
 mod action_number {
@@ -44,7 +44,7 @@ mod action_number {
 }
 
 /// `bpf_map_lookup_elem`.
-const MAP_LOOKUP: u32 = 1;
+pub(crate) const MAP_LOOKUP: u32 = 1;
 
 /// Compiles `point`.
 pub fn compile(point: &Point) -> Result<Code, Error> {
@@ -57,6 +57,7 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
     reader.prologue(&mut asm, point.hooks.iter().any(Hook::has_parameters));
     asm.set(VERDICT, 0);
     change::prologue(&mut asm, point);
+    hash::prologue(&mut asm, point);
     for hook in &point.hooks {
         compile_hook(&mut asm, &mut reader, point.op, verdict, hook);
     }
@@ -64,6 +65,7 @@ pub fn compile(point: &Point) -> Result<Code, Error> {
         compile_skipped(&mut asm, &mut reader, point);
     }
     change::make(&mut asm, &reader);
+    hash::defer(&mut asm, point);
     let done = asm.label();
     asm.jump_if(Condition::Eq, Reg::R6, 0, done);
     asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);

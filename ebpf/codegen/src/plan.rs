@@ -505,6 +505,17 @@ pub struct Post {
     pub kernel_stack: bool,
     /// With those of the process's code.
     pub user_stack: bool,
+    /// With the hash of a file, at security hooks: the event is complete when what [`settle`](crate::settle) gives has run.
+    pub hash: Option<Hashed>,
+}
+
+/// The file whose hash is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    /// Number of the security hook, no other has the same.
+    pub point: u32,
+    /// The file is the first parameter, or what that points to points to it at this offset.
+    pub member: Option<i16>,
 }
 
 /// What limits reports that are alike.

@@ -24,7 +24,7 @@ fn syscall_parameter(compat: bool, index: u8) -> i16 {
 /// (`enum bpf_func_id`).
 pub(crate) const PROBE_READ_USER: u32 = 112;
 const PROBE_READ_KERNEL: u32 = 113;
-const PID_TGID: u32 = 14;
+pub(crate) const PID_TGID: u32 = 14;
 pub(crate) const CURRENT_TASK: u32 = 35;
 
 /// Where on the stack a pointer or number is read to.

@@ -8,6 +8,7 @@ use ebpf_asm::{Alu, Assembler, Condition, Label, Reg, Width};
 
 use crate::{
     change::Effects,
+    hash,
     plan::{Hook, Limit, Ownership, Post, Stage, Subject},
     read::{Reader, scratch_number, vacate},
 };
@@ -60,6 +61,9 @@ pub(crate) fn record(
         add_stack(asm, stack::USER, USER_STACK);
     }
     keep(asm, reader, hook, false);
+    if let Some(hashed) = post.hash {
+        hash::expect(asm, hashed);
+    }
     effects.take(asm, op);
     effects.if_failed(asm, |asm| {
         scratch_number(asm, Reg::R1);

@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Change, Context, Filter, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place, Point,
-    Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest, compile,
+    Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
+    Point, Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -508,13 +508,16 @@ fn errors() -> impl Strategy<Value = i32> {
 fn selector() -> impl Strategy<Value = Selector> {
     let action = prop_oneof![
         Just(Action::Post(Post::default())),
-        (any::<u64>(), 0_u32..3, any::<bool>(), any::<bool>()).prop_map(|(window, scope, kernel_stack, user_stack)| {
-            Action::Post(Post {
-                limit: (scope < 2).then_some(Limit { window, scope }),
-                kernel_stack,
-                user_stack,
-            })
-        }),
+        (any::<u64>(), 0_u32..3, any::<bool>(), (any::<bool>(), any::<bool>())).prop_map(
+            |(window, scope, kernel_stack, (user_stack, hashed))| {
+                Action::Post(Post {
+                    limit: (scope < 2).then_some(Limit { window, scope }),
+                    kernel_stack,
+                    user_stack,
+                    hash: hashed.then_some(Hashed { point: 9, member: None }),
+                })
+            }
+        ),
         Just(Action::NoPost),
         any::<u64>().prop_map(Action::Mark),
         (1_u8..32).prop_map(Action::Signal),

@@ -84,6 +84,12 @@ impl Loaded {
         Program::load(self, name, kind, &function)
     }
 
+    /// Loads a program that is nothing but code written at run time, which may use the object's maps.
+    pub fn load_code(&self, name: &str, kind: ProgramKind, code: &Code) -> Result<Program, Error> {
+        let maps = code.maps.iter().map(|(_, map)| self.map(map));
+        Program::load_code(name, kind, code, &maps.collect::<Result<Vec<_>, _>>()?)
+    }
+
     /// The map `name`.
     pub fn map(&self, name: &str) -> Result<&Map, Error> {
         self.maps.get(name)

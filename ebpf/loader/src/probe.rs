@@ -1,6 +1,6 @@
 //! What the running kernel and machine have, found out by asking or trying, never from the version number.
 
-use std::{collections::HashSet, fs, sync::OnceLock};
+use std::{collections::HashSet, fs, path::Path, sync::OnceLock};
 
 use aya_obj::btf::BtfFeatures;
 use ebpf_asm::{Alu, Assembler, Reg, Width};
@@ -80,6 +80,37 @@ pub fn write_registers() -> bool {
         asm.set(Reg::R0, 0);
         asm.store(Width::U64, Reg::R1, RAX, Reg::R0);
         loads("write_registers", asm)
+    })
+}
+
+/// Whether the kernel measures files (`CONFIG_IMA`), as far as securityfs says.
+pub fn ima() -> bool {
+    let places = ["/sys/kernel/security/ima", "/sys/kernel/security/integrity/ima"];
+    places.iter().any(|place| Path::new(place).exists())
+}
+
+/// Whether programs at security hooks are told hashes of files (`bpf_ima_file_hash`, kernel 5.18): loads one at the hook whose
+/// function in the kernel's BTF is `btf_id` and whose first parameter is a file, such as `bpf_lsm_file_open`.
+pub fn file_hash(btf_id: u32) -> bool {
+    /// Its number (`enum bpf_func_id`).
+    const IMA_FILE_HASH: u32 = 193;
+    const LEN: u64 = 64;
+    static HASH: OnceLock<bool> = OnceLock::new();
+    *HASH.get_or_init(|| {
+        let mut asm = Assembler::new();
+        asm.load(Width::U64, Reg::R1, Reg::R1, 0);
+        asm.copy(Reg::R2, Reg::R10);
+        asm.alu(Alu::Add, Reg::R2, -(LEN as i32));
+        asm.set(Reg::R3, LEN);
+        asm.call_helper(IMA_FILE_HASH);
+        asm.set(Reg::R0, 0);
+        asm.exit();
+        let kind = ProgramKind::Lsm {
+            btf_id,
+            sleepable: true,
+        };
+        let code = asm.finish();
+        code.is_ok_and(|code| Program::load_code("file_hash", kind, &code, &[]).is_ok())
     })
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
-    hook::{HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, counters},
+    hook::{Awaited, HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, counters},
     map::{COPIES, ExecPrivileges, Executable, ProcessEntry, STATS_ENTRIES},
 };
 
@@ -202,3 +202,7 @@ pub static ORDERS: LruHashMap<OrdersKey, Orders> = LruHashMap::with_max_entries(
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]
 pub static COUNTERS: Array<u64> = Array::with_max_entries(counters::COUNT, 0);
+
+/// Threads at security hooks whose events await the hash of a file, by `pid_tgid`.
+#[map(name = "tg_hook_hashes")]
+pub static AWAITED: HashMap<u64, Awaited> = HashMap::with_max_entries(256, 0);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ebpf_abi::{
-    event::{CALL, HookArg, HookEvent, IN_DATA, data_kind, hook_flag, op, stack},
+    event::{CALL, HookArg, HookEvent, IN_DATA, data_kind, file_hash, hook_flag, op, stack},
     map::ProcessKey,
 };
 use policy::arg_type::ArgType;
@@ -18,7 +18,13 @@ use super::{
     naming::{Found, Question},
     pipeline::Pipeline,
 };
-use crate::{event::hook, record, sensor::HookInfo, sink::Sink, text};
+use crate::{
+    event::hook,
+    record,
+    sensor::{HookInfo, shown_hash},
+    sink::Sink,
+    text,
+};
 
 /// What the event of a probe has as its flags where an action could not be done.
 const ACTION_FAILED: &str = "actionFailed";
@@ -30,6 +36,8 @@ struct Returned {
     action: KprobeAction,
     /// Which selector matched then.
     selector: Option<u16>,
+    /// The hash of a file, at a security hook.
+    hash: String,
 }
 
 impl Default for Returned {
@@ -38,6 +46,7 @@ impl Default for Returned {
             value: None,
             action: KprobeAction::Post,
             selector: None,
+            hash: String::new(),
         }
     }
 }
@@ -109,7 +118,10 @@ impl Pipeline {
         let mut values = record
             .args
             .values()
-            .filter(|value| !self.stack(head, value, &mut stacks));
+            .filter(|value| !self.stack(head, value, &mut stacks))
+            .peekable();
+        let hash = values.next_if(|value| value.head.kind == file_hash::KIND);
+        let hash = hash.map(|value| shown_hash(value.head.flags, value.bytes));
         let mut read = vec![];
         if let Some(returns) = &info.returns
             && let Some(value) = values.next()
@@ -131,6 +143,7 @@ impl Pipeline {
             value: read.pop(),
             action: hook::action(head.action),
             selector: Some(head.selector),
+            hash: hash.unwrap_or_default(),
         };
         self.emit_hook(call, returned, info, sink);
     }
@@ -225,7 +238,7 @@ impl Pipeline {
                     args,
                     action,
                     tags,
-                    ..ProcessLsm::default()
+                    ima_hash: returned.hash,
                 }),
                 EventType::ProcessUprobe => events::Event::ProcessUprobe(ProcessUprobe {
                     process: Some(whose.process),

@@ -25,6 +25,7 @@ use super::{
     argument::{Role, argument},
     change, enforcer,
     filter::{self, NotYet},
+    hash,
     images::Conditions,
     loader,
     points::{self, PointKey, PointKind},
@@ -177,7 +178,7 @@ fn lower(
         .iter()
         .map(|selector| {
             let read = (&args[..], &positions[..], &sockets);
-            lower_selector(selector, hook, read, &point, (process, &mut changes))
+            lower_selector(selector, hook, read, (&point, kernel), (process, &mut changes))
         })
         .collect::<Result<Vec<_>, Reason>>()?;
     let (provider, name) = match &hook.target {
@@ -450,7 +451,7 @@ fn lower_selector(
     selector: &model::Selector,
     hook: &model::Hook,
     (args, positions, sockets): (&[Arg], &[Option<usize>], &Sockets),
-    point: &PointKey,
+    (point, kernel): (&PointKey, &Running<'_>),
     (process, changes): (&mut LowerProcess<'_>, &mut Vec<Vec<Change>>),
 ) -> Result<Selector, Reason> {
     let mut filters = vec![];
@@ -492,7 +493,15 @@ fn lower_selector(
                 changes.push(change::registers(what, point, place)?);
                 Ok(Action::Change(changes.len() - 1))
             }
-            _ => lower_action(action, point, &mut |position| sockets.index(position)),
+            _ => {
+                let mut lowered = lower_action(action, point, &mut |position| sockets.index(position))?;
+                if let (Action::Post(lowered), model::Action::Post(model::Post { ima_hash: true, .. })) =
+                    (&mut lowered, action)
+                {
+                    lowered.hash = Some(hash::of(point, kernel)?);
+                }
+                Ok(lowered)
+            }
         })
         .collect::<Result<Vec<_>, Reason>>()?;
     Ok(Selector {
@@ -518,7 +527,6 @@ fn lower_action(
                 "only events of kprobes and fentries have stack traces".into(),
             ));
         }
-        model::Action::Post(post) if post.ima_hash => return Err(Reason::NotYet("imaHash".into())),
         model::Action::Post(post) => Action::Post(Post {
             limit: post.rate_limit.map(|limit| Limit {
                 window: u64::try_from(limit.window.as_millis()).unwrap_or(u64::MAX),
@@ -530,6 +538,7 @@ fn lower_action(
             }),
             kernel_stack: post.kernel_stack,
             user_stack: post.user_stack,
+            hash: None,
         }),
         model::Action::NoPost => Action::NoPost,
         model::Action::Signal(number) => Action::Signal(*number),

@@ -26,6 +26,7 @@ mod error;
 mod files;
 mod filter;
 mod functions;
+mod hash;
 mod images;
 pub(crate) mod loader;
 mod lower;
@@ -44,6 +45,7 @@ use policy_btf::way;
 
 pub use error::Error;
 pub use files::Files;
+pub(crate) use hash::shown as shown_hash;
 pub use resident::Id;
 pub use sensors::{Sensors, Source};
 pub use table::{ArgInfo, Errand, HookInfo, Reader, Table};

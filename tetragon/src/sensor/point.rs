@@ -12,6 +12,7 @@ use crate::regular::{self, Identity};
 
 use super::{
     Error, Table,
+    hash::{self, Chain},
     misses::Misser,
     points::{PointKey, PointKind, SECURITY},
     running::Running,
@@ -23,6 +24,8 @@ pub(super) struct Attached {
     key: PointKey,
     kind: ProgramKind,
     means: Means,
+    /// What runs behind it.
+    chain: Option<Chain>,
     /// What runs now.
     program: Watched<Program>,
     /// What it does, where that must be known to replace it.
@@ -39,7 +42,7 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    fn watch<T: Misser + 'static>(&self, what: Arc<T>, op: u8) -> Watched<T> {
+    pub(super) fn watch<T: Misser + 'static>(&self, what: Arc<T>, op: u8) -> Watched<T> {
         Watched::new(what, op, &self.table)
     }
 }
@@ -65,7 +68,7 @@ enum Means {
 
 /// A program or attachment whose misses are counted, also when it is gone.
 #[derive(Debug)]
-struct Watched<T: Misser + 'static> {
+pub(super) struct Watched<T: Misser + 'static> {
     what: Arc<T>,
     op: u8,
     table: Arc<Table>,
@@ -99,6 +102,8 @@ impl Attached {
         keeping: Keeping,
     ) -> Result<Self, Error> {
         let watched = |program| keeping.watch::<Program>(program, key.kind.op());
+        // What waits for it comes later.
+        let chain = Chain::attach(key, kind, &hooks, loaded, &keeping)?;
         let first = overrides(key, &hooks).then_some(1);
         let point = wanted(key, hooks, first);
         let (means, program) = if let Some(first) = first {
@@ -122,14 +127,20 @@ impl Attached {
             key: key.clone(),
             kind,
             means,
+            chain,
             program: watched(Arc::new(program)),
             hooks: known(key, point.hooks),
             keeping,
         })
     }
 
-    /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs.
+    /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs, but for the moment in
+    /// which the first hook comes that wants a hash: what waits for one has to be attached after it.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
+        if self.chain.is_none() && hash::wanted(&hooks).is_some() {
+            *self = Self::attach(&self.key, self.kind, hooks, loaded, self.keeping.clone())?;
+            return Ok(());
+        }
         let Self { key, kind, keeping, .. } = self;
         let (point, program) = match &mut self.means {
             Means::Dispatcher { dispatcher, .. } if !overrides(key, &hooks) => {

@@ -147,6 +147,10 @@ pub(super) enum Done {
     Signal(u64),
     /// Address, and what was to be written there.
     Write(u64, u32),
+    /// How many events of the call await a hash already, and which point it is.
+    Await(u64, u64),
+    /// A verdict is returned later.
+    Defer(u64),
     /// An action failed, for an event of this type.
     Failed(u64),
     /// Flags that a record got.
@@ -380,6 +384,7 @@ impl Machine<'_> {
         let other = [
             runtime::COUNT,
             runtime::FAILED,
+            runtime::DEFER,
             runtime::CLAIM,
             runtime::LOST,
             runtime::FACT,
@@ -560,6 +565,8 @@ impl Machine<'_> {
             Some(runtime::NUMBER) => self.note(Done::Number(r2, r3)),
             Some(runtime::ERROR) => self.note(Done::Error(r2, r3)),
             Some(runtime::SEND) => self.note(Done::Send),
+            Some(runtime::AWAIT) => self.note(Done::Await(r2, r3)),
+            Some(runtime::DEFER) => self.note(Done::Defer(r1)),
             Some(runtime::FLAG) => self.note(Done::Flag(r2)),
             Some(runtime::FAILED) => self.note(Done::Failed(r1)),
             Some(runtime::SLOT) => {

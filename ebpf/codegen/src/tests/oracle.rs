@@ -6,8 +6,8 @@ use ebpf_abi::{
 };
 
 use crate::{
-    Action, Arg, Change, Context, Filter, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place, Point,
-    Post, Read, Register, Source, Stage, Subject,
+    Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
+    Point, Post, Read, Register, Source, Stage, Subject,
     tests::machine::{
         CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_writable, kept_owner, memory, parent,
         pid_of, stack_of, syscall_id, user_memory,
@@ -211,6 +211,10 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             done.push(Done::Send);
         }
     }
+    if verdict != 0 && done.iter().any(|done| matches!(done, Done::Await(..))) {
+        done.push(Done::Defer(verdict));
+        verdict = 0;
+    }
     done.extend((generation != world.latest).then_some(Done::Latest(generation)));
     for (offset, value) in changed.unwrap_or_default() {
         if value != register(offset, world) {
@@ -390,6 +394,10 @@ fn report(
     }
     if let Stage::Entry { saved } = &hook.stage {
         done.push(keep(point, hook, saved, (world, owner), false));
+    }
+    if let Some(Hashed { point, .. }) = post.hash {
+        let before = done.iter().filter(|done| matches!(done, Done::Await(..))).count();
+        done.push(Done::Await(before as u64, point.into()));
     }
     if effects.take(point, done) {
         done.push(Done::Flag(16));

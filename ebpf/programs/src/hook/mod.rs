@@ -8,6 +8,7 @@ mod data;
 mod enforce;
 mod entry;
 mod fact;
+mod hash;
 mod limit;
 mod owner;
 mod pair;
