@@ -67,6 +67,11 @@ pub(crate) fn tests() -> Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
+/// The name of a policy's file without its end.
+fn stem(file: &str) -> Option<&str> {
+    [".yaml", ".yml"].iter().find_map(|suffix| file.strip_suffix(suffix))
+}
+
 /// All files below `folder`, which is called `name`, in order.
 fn files_below(folder: &Path, name: &str) -> Result<Vec<String>> {
     let mut files = Vec::new();
@@ -150,7 +155,7 @@ what the policy is about and looks whether the agent tells of it; what came of t
             "\n## {name}\n\n{about}\n\n| policy | what it does | ATT&CK | kernels |\n| --- | --- | --- | --- |\n"
         );
         for file in files_below(&inner, name)? {
-            if file.ends_with(TEST) || !(file.ends_with(".yaml") || file.ends_with(".yml")) {
+            if stem(&file).is_none() {
                 continue;
             }
             let path = folder.join(&file);
@@ -166,7 +171,7 @@ what the policy is about and looks whether the agent tells of it; what came of t
 
 #[cfg(test)]
 mod tests {
-    use super::{About, EXAMPLES, TEST, files_below, readme};
+    use super::{About, EXAMPLES, TEST, files_below, readme, stem};
     use crate::paths;
 
     #[test]
@@ -174,8 +179,7 @@ mod tests {
         let folder = paths::root().join(EXAMPLES);
         let files = files_below(&folder, "").unwrap();
         for file in &files {
-            let stem = [".yaml", ".yml"].iter().find_map(|suffix| file.strip_suffix(suffix));
-            if let Some(stem) = stem {
+            if let Some(stem) = stem(file) {
                 assert!(files.contains(&format!("{stem}{TEST}")), "{file} has no test");
             }
         }

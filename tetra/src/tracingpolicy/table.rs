@@ -197,12 +197,12 @@ mod tests {
             ],
             ..TracingPolicyStatus::default()
         };
-        expect![[r#"
+        expect![[r"
             ID   NAME   DOMAIN   STATE               FILTERID   NAMESPACE   SENSORS   KERNELMEMORY   MODE      NPOST   NENFORCE   NMONITOR
             3    maps   grpc     partially_enabled   0          (global)              0 B            unknown   0       0          0
               SECTION   CFGIDX   DESCRIPTION              STATUS
               kprobes   0        security_bpf_map_alloc   call_not_found
               kprobes   1        bpf_check\a              loaded
-        "#]].assert_eq(&text(&[policy]));
+        "]].assert_eq(&text(&[policy]));
     }
 }

@@ -11,7 +11,7 @@ use policy_btf::LSM;
 use crate::regular::{self, Identity};
 
 use super::{
-    Error, Table,
+    Error, Table, functions,
     hash::{self, Chain},
     misses::Misser,
     points::{PointKey, PointKind, SECURITY},
@@ -237,7 +237,28 @@ fn succeed(
 
 /// Attaches `program`, and pins it if it is to outlive the agent.
 fn link(key: &PointKey, program: &Program, keeping: &Keeping) -> Result<Watched<Link>, Error> {
-    let mut link = match key.kind {
+    let mut link = attach(key, program).map_err(|error| match key.kind {
+        PointKind::Kprobe | PointKind::KprobeReturn | PointKind::Function(_) | PointKind::FunctionReturn(_)
+            if functions::first(&[&key.name]) == Ok(None) =>
+        {
+            Error::Hook {
+                policy: String::new(),
+                hook: key.name.clone(),
+                reason: "the kernel has this function, but nothing of it can be traced: it is a copy of an inline one, or marked \
+                         notrace (available_filter_functions lacks it)"
+                    .into(),
+            }
+        }
+        _ => error,
+    })?;
+    if let Some(pins) = &keeping.pins {
+        link.pin(pins, &key.to_string())?;
+    }
+    Ok(keeping.watch(Arc::new(link), key.kind.op()))
+}
+
+fn attach(key: &PointKey, program: &Program) -> Result<Link, Error> {
+    Ok(match key.kind {
         PointKind::Kprobe | PointKind::Syscall { .. } => program.attach_kprobe(&key.name, 0, false)?,
         PointKind::KprobeReturn => program.attach_kprobe(&key.name, 0, true)?,
         PointKind::Function(_)
@@ -265,11 +286,7 @@ fn link(key: &PointKey, program: &Program, keeping: &Keeping) -> Result<Watched<
             };
             program.attach_uprobe(file.as_fd(), &key.group, place.offset, place.counter)?
         }
-    };
-    if let Some(pins) = &keeping.pins {
-        link.pin(pins, &key.to_string())?;
-    }
-    Ok(keeping.watch(Arc::new(link), key.kind.op()))
+    })
 }
 
 fn load(
