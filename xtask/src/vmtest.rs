@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long)]
     no_build: bool,
     /// Minutes after which a machine is ended.
-    #[arg(long, default_value_t = 15, value_name = "MINUTES")]
+    #[arg(long, default_value_t = 30, value_name = "MINUTES")]
     limit: u64,
     /// Parts of names of cases to run; all when none is given.
     filter: Vec<String>,
@@ -70,7 +70,7 @@ impl Args {
             record: false,
             report: false,
             no_build: false,
-            limit: 15,
+            limit: 30,
             filter: Vec::new(),
         }
     }

@@ -102,7 +102,8 @@ pub struct Ran {
     pub preempted: bool,
 }
 
-/// Unmounts whatever the case mounted, and removes what the agent leaves on purpose.
+/// Unmounts whatever the case mounted, and removes what the agent leaves on purpose: pins as well, which the next case would
+/// suffer from.
 pub(super) fn clean_up() -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let ours = mounts
@@ -113,6 +114,14 @@ pub(super) fn clean_up() -> Result<()> {
         unmount(path, UnmountFlags::DETACH).with_context(|| format!("unmount {path}"))?;
     }
     let _ = fs::remove_dir_all("/run/tetragon");
+    for entry in fs::read_dir("/sys/fs/bpf").into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            let _ = fs::remove_dir_all(path);
+        } else {
+            let _ = fs::remove_file(path);
+        }
+    }
     Ok(())
 }
 
