@@ -158,8 +158,10 @@ pub mod counters {
     pub const COUNT: u32 = 32_768;
     /// The one that says how many signals policies wanted sent that were not, as the process is one that is spared.
     pub const SPARED: u32 = 0;
+    /// The one that says how many signals the kernel did not send.
+    pub const UNSENT: u32 = 1;
     /// The first that is handed out.
-    pub const FIRST: u32 = 1;
+    pub const FIRST: u32 = 2;
 }
 
 /// Bits of [`Slot::flags`].

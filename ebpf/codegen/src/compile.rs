@@ -265,6 +265,17 @@ fn decide(asm: &mut Assembler, verdict: bool, decided: Label) {
     }
 }
 
+/// Sends the signal in `R1` to the current process; where the kernel does not, to process 1, its own threads and processes
+/// that end, that is counted.
+fn send_signal(asm: &mut Assembler) {
+    let sent = asm.label();
+    asm.call_helper(SEND_SIGNAL);
+    asm.jump_if(Condition::Eq, Reg::R0, 0, sent);
+    asm.set(Reg::R1, u64::from(counters::UNSENT));
+    asm.call(runtime::COUNT);
+    asm.bind(sent);
+}
+
 /// Goes to `spared` if the current process is one of `pids`, and counts the signal that it does not get.
 fn spare(asm: &mut Assembler, pids: &[u32], spared: Label) {
     if pids.is_empty() {
@@ -294,7 +305,7 @@ fn enforce(asm: &mut Assembler, verdict: bool, policy: u64, overrides: bool) {
     asm.copy(Reg::R1, Reg::R0);
     asm.alu(Alu::Shr, Reg::R1, 32);
     asm.jump_if(Condition::Eq, Reg::R1, 0, unsignalled);
-    asm.call_helper(SEND_SIGNAL);
+    send_signal(asm);
     asm.bind(unsignalled);
     if overrides {
         asm.alu(Alu::Shl, ORDERS, 32);
@@ -416,7 +427,7 @@ fn compile_actions(
                     let spared = asm.label();
                     spare(asm, &selector.spared, spared);
                     asm.set(Reg::R1, u64::from(number));
-                    asm.call_helper(SEND_SIGNAL);
+                    send_signal(asm);
                     asm.bind(spared);
                 }
                 if number == 9 {

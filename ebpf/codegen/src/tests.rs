@@ -59,7 +59,7 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         4: r2 <<= 32
         5: r2 s>>= 32
         6: if r2 == 4444 goto 8
-        7: goto 38
+        7: goto 41
         8: call helper 14
         9: r0 >>= 32
         10: if r0 == 1 goto 13
@@ -67,36 +67,39 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         12: goto 16
         13: r1 = 0
         14: call hook_count
-        15: goto 18
+        15: goto 21
         16: r1 = 9
         17: call helper 109
-        18: if r6 != 0 goto 23
-        19: call claim_scratch
-        20: r6 = r0
-        21: if r6 == 0 goto 39
-        22: *(u64*)(r6 +208) = 0
-        23: r1 = *(u32*)(r6 +8)
-        24: r2 = 13
-        25: r3 = 7
-        26: r4 = 2
-        27: call hook_begin
-        28: r2 = *(u64*)(r7 +104)
-        29: r2 <<= 32
-        30: r2 s>>= 32
-        31: r3 = r2
-        32: r1 = *(u32*)(r6 +8)
-        33: r2 = 1
-        34: call hook_number
+        18: if r0 == 0 goto 21
+        19: r1 = 1
+        20: call hook_count
+        21: if r6 != 0 goto 26
+        22: call claim_scratch
+        23: r6 = r0
+        24: if r6 == 0 goto 42
+        25: *(u64*)(r6 +208) = 0
+        26: r1 = *(u32*)(r6 +8)
+        27: r2 = 13
+        28: r3 = 7
+        29: r4 = 2
+        30: call hook_begin
+        31: r2 = *(u64*)(r7 +104)
+        32: r2 <<= 32
+        33: r2 s>>= 32
+        34: r3 = r2
         35: r1 = *(u32*)(r6 +8)
-        36: call hook_send
-        37: goto 41
-        38: goto 41
-        39: r1 = 13
-        40: call hook_lost
-        41: if r6 == 0 goto 43
-        42: *(u64*)(r6 +0) = 0
-        43: r0 = r9
-        44: exit
+        36: r2 = 1
+        37: call hook_number
+        38: r1 = *(u32*)(r6 +8)
+        39: call hook_send
+        40: goto 44
+        41: goto 44
+        42: r1 = 13
+        43: call hook_lost
+        44: if r6 == 0 goto 46
+        45: *(u64*)(r6 +0) = 0
+        46: r0 = r9
+        47: exit
     "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
@@ -243,16 +246,19 @@ fn an_enforcer_that_was_told_nothing_is_one_call() {
         2: r9 = 0
         3: r1 = 3
         4: call hook_take
-        5: if r0 == 0 goto 11
+        5: if r0 == 0 goto 14
         6: r8 = r0
         7: r1 = r0
         8: r1 >>= 32
-        9: if r1 == 0 goto 11
+        9: if r1 == 0 goto 14
         10: call helper 109
-        11: if r6 == 0 goto 13
-        12: *(u64*)(r6 +0) = 0
-        13: r0 = r9
-        14: exit
+        11: if r0 == 0 goto 14
+        12: r1 = 1
+        13: call hook_count
+        14: if r6 == 0 goto 16
+        15: *(u64*)(r6 +0) = 0
+        16: r0 = r9
+        17: exit
     "]]
     .assert_eq(&listing(enforcer(false)));
     let denies = Point {
@@ -265,22 +271,25 @@ fn an_enforcer_that_was_told_nothing_is_one_call() {
         2: r9 = 0
         3: r1 = 3
         4: call hook_take
-        5: if r0 == 0 goto 17
+        5: if r0 == 0 goto 20
         6: r8 = r0
         7: r1 = r0
         8: r1 >>= 32
-        9: if r1 == 0 goto 11
+        9: if r1 == 0 goto 14
         10: call helper 109
-        11: r8 <<= 32
-        12: r8 s>>= 32
-        13: if r8 s>= 0 goto 17
-        14: if r8 s< -4095 goto 17
-        15: if r9 != 0 goto 17
-        16: r9 = r8
-        17: if r6 == 0 goto 19
-        18: *(u64*)(r6 +0) = 0
-        19: r0 = r9
-        20: exit
+        11: if r0 == 0 goto 14
+        12: r1 = 1
+        13: call hook_count
+        14: r8 <<= 32
+        15: r8 s>>= 32
+        16: if r8 s>= 0 goto 20
+        17: if r8 s< -4095 goto 20
+        18: if r9 != 0 goto 20
+        19: r9 = r8
+        20: if r6 == 0 goto 22
+        21: *(u64*)(r6 +0) = 0
+        22: r0 = r9
+        23: exit
     "]]
     .assert_eq(&compile(&denies).unwrap().to_string());
     // Without `bpf_override_return`, which not every kernel has.

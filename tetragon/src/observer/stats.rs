@@ -153,14 +153,20 @@ impl StatsHandle {
             errands_left_out: counters.errands_left_out.get(),
             errands_failed: counters.errands_failed.get(),
             spared: self.spared(),
+            unsent: self.policies(counters::UNSENT),
         }
     }
 
     /// See [`Stats::spared`].
     pub(super) fn spared(&self) -> u64 {
+        self.policies(counters::SPARED)
+    }
+
+    /// One of the [counters of policies](counters).
+    fn policies(&self, counter: u32) -> u64 {
         let counters = self.maps.get(counters::MAP);
-        let spared = counters.and_then(|map| map.get(&counters::SPARED));
-        spared.ok().flatten().unwrap_or_default()
+        let value = counters.and_then(|map| map.get(&counter));
+        value.ok().flatten().unwrap_or_default()
     }
 
     fn op(&self, op: u8, name: &'static str, received: u64) -> OpStats {
@@ -255,6 +261,8 @@ pub struct Stats {
     pub errands_failed: u64,
     /// Signals of policies that process 1 and this agent did not get.
     pub spared: u64,
+    /// Signals of policies that the kernel did not send: to process 1, to threads of its own, to processes that end anyway.
+    pub unsent: u64,
 }
 
 /// Counters of one event type.
@@ -351,6 +359,7 @@ impl fmt::Display for Stats {
             (self.errands_left_out, "URLs or names not asked for"),
             (self.errands_failed, "URLs or names asked for in vain"),
             (self.spared, "signals not sent to process 1 or this agent"),
+            (self.unsent, "signals not sent by the kernel"),
         ];
         for (number, what) in rest.iter().filter(|(number, _)| *number != 0) {
             write!(f, "; {number} {what}")?;

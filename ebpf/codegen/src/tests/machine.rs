@@ -140,6 +140,11 @@ pub(super) fn syscall_id(number: u64) -> u64 {
     }
 }
 
+/// Whether the kernel sends this signal.
+pub(super) fn is_sent(signal: u64) -> bool {
+    !signal.is_multiple_of(2)
+}
+
 /// What the code did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -471,7 +476,7 @@ impl Machine<'_> {
             }
             None if helper == 109 => {
                 self.done.push(Done::Signal(r1));
-                0
+                if is_sent(r1) { 0 } else { -1_i64 as u64 }
             }
             None if helper == 36 => {
                 if r3 != 4 {

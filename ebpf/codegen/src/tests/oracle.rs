@@ -9,7 +9,7 @@ use crate::{
     Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
     Point, Post, Read, Register, Source, Stage, Subject,
     tests::machine::{
-        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_writable, kept_owner, memory, parent,
+        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_sent, is_writable, kept_owner, memory, parent,
         pid_of, stack_of, syscall_id, user_memory,
     },
 };
@@ -159,7 +159,9 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         done.push(Done::Take(hook.policy));
                         let orders = std::mem::take(&mut told[hook.policy as usize]);
                         let (error, signal) = (i64::from(orders as u32 as i32), orders >> 32);
-                        done.extend((signal != 0).then_some(Done::Signal(signal)));
+                        if signal != 0 {
+                            send(signal, &mut done);
+                        }
                         let decides = overrides && verdict == 0 && !skipped;
                         if !matches!(point.context, Context::Lsm { .. }) {
                             let skips = decides && error != 0;
@@ -171,12 +173,11 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         8
                     }
                     Action::Signal(number) => {
-                        let sent = if selector.spared.contains(&world.pid) {
-                            Done::Count(SPARED)
-                        } else {
-                            Done::Signal(u64::from(number))
-                        };
-                        done.extend((!hook.monitor).then_some(sent));
+                        match selector.spared.contains(&world.pid) {
+                            _ if hook.monitor => {}
+                            true => done.push(Done::Count(SPARED)),
+                            false => send(number.into(), &mut done),
+                        }
                         if number == 9 { 2 } else { 9 }
                     }
                 };
@@ -284,6 +285,12 @@ fn registers(changes: &[Change], world: &World) -> Option<Vec<(i16, u64)>> {
 }
 /// What counts signals that are not sent.
 const SPARED: u64 = ebpf_abi::hook::counters::SPARED as u64;
+const UNSENT: u64 = ebpf_abi::hook::counters::UNSENT as u64;
+
+fn send(signal: u64, done: &mut Vec<Done>) {
+    done.push(Done::Signal(signal));
+    done.extend((!is_sent(signal)).then_some(Done::Count(UNSENT)));
+}
 
 /// What tells the call from others.
 fn key(point: &Point) -> u64 {
