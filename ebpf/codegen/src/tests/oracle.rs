@@ -9,8 +9,8 @@ use crate::{
     Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
     Point, Post, Read, Register, Source, Stage, Subject,
     tests::machine::{
-        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_sent, is_writable, kept_owner, memory, parent,
-        pid_of, stack_of, syscall_id, user_memory,
+        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_sent, is_writable, kept_owner, memory,
+        parent, pid_of, stack_of, syscall_id, user_memory,
     },
 };
 
