@@ -312,6 +312,8 @@ impl Resident {
 
 #[cfg(test)]
 mod tests {
+    use ebpf_codegen::Place;
+
     use super::*;
 
     #[test]
@@ -341,6 +343,10 @@ mod tests {
             (told.post, told.notify_enforcer, told.monitor_notify_enforcer),
             (5, 3, 2)
         );
+        let both = selector(&[Action::Change(0), Action::Set(Place::Constant(0), 1)]);
+        let changed = actions(&both, &Stage::Whole, 3, 2);
+        assert_eq!((changed.r#override, changed.monitor_override), (3, 2));
+        assert_eq!((changed.set, changed.monitor_set), (3, 2));
         let silent = actions(&selector(&[Action::NoPost]), &Stage::Whole, 3, 0);
         assert_eq!((silent.post, silent.nopost), (0, 3));
         assert_eq!(actions(&selector(&[]), &Stage::Return, 3, 0).post, 3);
