@@ -79,6 +79,7 @@ fn help_is_not_an_error() {
           getevents      Print events of the agent, or of standard input when that is a pipe or a file
           info           Print what the agent tells about itself: version, configuration, features of the
                          kernel
+          policytest     Test policies: do what they are about, and look whether the agent tells of it
           probe          Print what this kernel can do
           status         Print whether the agent is running; fails when it cannot be reached
           tracingpolicy  Add, delete, change, list, check and generate policies
