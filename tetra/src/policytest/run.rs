@@ -16,6 +16,7 @@ use tetragon_api::v1::{
     AddTracingPolicyRequest, DeleteTracingPolicyRequest, ListTracingPoliciesRequest, TracingPolicyStatus,
 };
 use tokio::process::Command;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 use tonic::Code;
 
@@ -50,6 +51,29 @@ enum Stopped {
     Refused(String),
     /// It failed.
     Failed(String),
+}
+
+/// Ctrl-C and SIGTERM. From the first one of these on they end nothing by themselves: what was done to the machine is undone
+/// first.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 impl<'a> Runner<'a> {
@@ -134,26 +158,31 @@ impl<'a> Runner<'a> {
         let address = self.connection.address();
         let client = self.connection.client(&address)?;
         let limit = self.options.test_timeout;
+        let mut interrupted = Signals::new()?;
         let mut loaded = Vec::new();
         let tasks = LocalSet::new();
         let steps = self.steps(test, with_policy, &client, &mut workload, &mut loaded, seen);
-        let mut result = match tokio::time::timeout(limit, tasks.run_until(steps)).await {
+        let done = tokio::select! {
+            done = tokio::time::timeout(limit, tasks.run_until(steps)) => Some(done),
+            () = interrupted.wait() => None,
+        };
+        let result = done.map(|done| match done {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(Stopped::Failed(format!("{error:#}"))),
             Err(_) => Err(Stopped::Failed(format!(
                 "it did not end within {limit:?}, see --test-timeout"
             ))),
-        };
+        });
+        let mut kept = None;
         for request in loaded {
             let deleted = client.clone().delete_tracing_policy(request).await;
-            match deleted {
-                Err(status) if status.code() != Code::NotFound => {
-                    return Err(explain("delete the policy", &address, &status));
-                }
-                _ => {}
-            }
+            kept = kept.or(deleted.err().filter(|status| status.code() != Code::NotFound));
         }
         let complaints = workload.undo().await;
+        if let Some(status) = kept {
+            return Err(explain("delete the policy", &address, &status));
+        }
+        let mut result = result.context("interrupted; what the test did to this machine is undone")?;
         if result.is_ok() && !complaints.is_empty() {
             result = Err(Stopped::Failed(complaints.join("\n")));
         }
