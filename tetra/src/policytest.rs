@@ -66,10 +66,13 @@ pub struct Options {
     /// Folder with programs that tests run, besides those in PATH
     #[arg(long, value_name = "FOLDER")]
     pub bindir: Option<PathBuf>,
-    /// Run each test without its policy first: it must fail then, or it proves nothing
+    /// Run each test again without its policy: it must fail then, or it proves nothing
     #[arg(long)]
     pub control: bool,
-    /// Load policies in monitor mode: whatever they would stop must go on, and tests of stopping fail
+    /// Run tests as well that disturb a machine which is used for something else: each says how
+    #[arg(long)]
+    pub disturb: bool,
+    /// Load policies in monitor mode; tests that expect a program to be stopped fail then
     #[arg(long)]
     pub monitor_mode: bool,
     /// Form of the results
@@ -105,7 +108,7 @@ pub fn run(connection: &Connection, command: Command) -> anyhow::Result<()> {
             let [test] = &tests(std::slice::from_ref(&path))?[..] else {
                 bail!("{}: more than one test", path.display());
             };
-            let yaml = policy_text(test, &Scope::default())?;
+            let yaml = policy_text(test, None)?;
             Ok(print(yaml.as_bytes())?)
         }
         Command::Mark { name: _ } => Ok(()),
@@ -131,8 +134,8 @@ fn tests(paths: &[PathBuf]) -> anyhow::Result<Vec<PolicyTest>> {
     files.iter().map(|file| PolicyTest::read(file)).collect()
 }
 
-/// The policy of `test`, its placeholders replaced.
-fn policy_text(test: &PolicyTest, scope: &Scope) -> anyhow::Result<String> {
+/// The policy of `test`, its placeholders replaced; without values for what these refer to, references stay.
+fn policy_text(test: &PolicyTest, scope: Option<&Scope>) -> anyhow::Result<String> {
     let path = &test.policy;
     let mut yaml = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     for (from, to) in &test.replace {
@@ -142,7 +145,8 @@ fn policy_text(test: &PolicyTest, scope: &Scope) -> anyhow::Result<String> {
             test.path.display(),
             path.display()
         );
-        yaml = yaml.replace(from, &scope.expand_text(to).map_err(anyhow::Error::msg)?);
+        let to = scope.map_or_else(|| Ok(to.clone()), |scope| scope.expand_text(to));
+        yaml = yaml.replace(from, &to.map_err(anyhow::Error::msg)?);
     }
     Ok(yaml)
 }
@@ -153,8 +157,8 @@ fn tests_run(connection: &Connection, options: &Options) -> anyhow::Result<()> {
         Some(path) => Some(File::create(path).with_context(|| format!("make {}", path.display()))?),
         None => None,
     };
-    let mut runner = Runner::new(connection, options);
     let runtime = runtime()?;
+    let mut runner = runtime.block_on(Runner::new(connection, options))?;
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for test in &tests {
         let outcome = runtime.block_on(runner.test(test))?;

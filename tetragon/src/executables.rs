@@ -49,14 +49,16 @@ pub(crate) fn path(map: &Map, id: u64) -> Result<Option<Vec<u8>>, Error> {
     }))
 }
 
-/// Makes room: forgets the paths that none of `processes` has, and returns how many. One that is executed at this very
+/// Makes room: forgets the paths that no process in the maps of `processes` has, and returns how many. One that is executed at this very
 /// moment may be among them: the path of that process is then read anew whenever it is asked for, and remembered when it
 /// is executed again.
-pub(crate) fn sweep(map: &Map, processes: &Map) -> Result<usize, Error> {
+pub(crate) fn sweep(map: &Map, processes: [&Map; 2]) -> Result<usize, Error> {
     let mut used = HashSet::new();
-    for pid in processes.keys::<u32>() {
-        let entry: Option<ProcessEntry> = processes.get(&pid?)?;
-        used.extend(entry.map(|entry| entry.executable));
+    for map in processes {
+        for pid in map.keys::<u32>() {
+            let entry: Option<ProcessEntry> = map.get(&pid?)?;
+            used.extend(entry.map(|entry| entry.executable));
+        }
     }
     let ids: Vec<u64> = map.keys().collect::<Result<_, _>>()?;
     let mut swept = 0;

@@ -43,6 +43,10 @@ fn exit(task: u64) {
     let Some(entry) = PROCESSES.get_ptr_mut(&pid) else { return };
     // SAFETY: the element stays readable for the run of the program; whoever else is here writes the same.
     let process = unsafe {
+        // Another thread that leaves with this one may have removed it, and somebody else have it by now.
+        if (*entry).key.pid != pid {
+            return;
+        }
         (*entry).start = task::start(task);
         // Where there is no room, what it still does is not told as its own.
         let _lost = ENDED.insert(&pid, &*entry, 0);

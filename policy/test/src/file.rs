@@ -50,6 +50,8 @@ pub struct PolicyTest {
     pub replace: BTreeMap<String, String>,
     /// Programs and files that must be there.
     pub needs: Vec<String>,
+    /// What it does to a machine that is used for something else as well, if anything.
+    pub disturbs: Option<String>,
     /// Reasons for which a kernel may refuse the policy.
     pub unless: Vec<Unless>,
     /// What to do.
@@ -77,6 +79,7 @@ struct Head {
     replace: BTreeMap<String, String>,
     #[serde(default)]
     needs: Vec<String>,
+    disturbs: Option<String>,
     #[serde(default)]
     unless: Vec<Unless>,
     step: Vec<Step>,
@@ -92,7 +95,7 @@ impl PolicyTest {
     fn parse(path: &Path, text: &str) -> Result<Self> {
         let mut table: toml::Table = toml::from_str(text)?;
         let mut head = toml::Table::new();
-        for name in ["summary", "policy", "replace", "needs", "unless", "step"] {
+        for name in ["summary", "policy", "replace", "needs", "disturbs", "unless", "step"] {
             head.extend(table.remove_entry(name));
         }
         let head = head.try_into::<Head>()?;
@@ -102,6 +105,7 @@ impl PolicyTest {
             policy,
             replace,
             needs,
+            disturbs,
             unless,
             mut step,
         } = head;
@@ -131,6 +135,7 @@ impl PolicyTest {
             policy,
             replace,
             needs,
+            disturbs,
             unless,
             steps: step,
             expectations,
@@ -153,16 +158,32 @@ fn beside(path: &Path) -> Result<String> {
     Ok(format!("{stem}.yaml"))
 }
 
-/// The test files in `place`, in order: the file itself, or all in a folder and in the folders below it.
+/// The tests of the policy in `file`, which are in the same folder.
+fn of_policy(file: &Path) -> Result<Vec<PathBuf>> {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let path = folder.join(entry?.file_name());
+        if path.to_string_lossy().ends_with(SUFFIX) && PolicyTest::read(&path)?.policy.file_name() == file.file_name() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The test files in `place`, in order: the file itself, those of a policy, or all in a folder and in the folders below it.
 pub fn find(place: &Path) -> Result<Vec<PathBuf>> {
     if !place.is_dir() {
-        // Whoever names a policy means its test.
-        let name = place.to_string_lossy();
-        let stem = [".yaml", ".yml"].iter().find_map(|suffix| name.strip_suffix(suffix));
-        return Ok(vec![stem.map_or_else(
-            || place.to_owned(),
-            |stem| PathBuf::from(format!("{stem}{SUFFIX}")),
-        )]);
+        let is_policy = place.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        return if is_policy {
+            of_policy(place)
+        } else {
+            Ok(vec![place.to_owned()])
+        };
     }
     let mut found = Vec::new();
     let entries = std::fs::read_dir(place).with_context(|| format!("list {}", place.display()))?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use policy::spec::Document;
 use policy::yaml::Budget;
 use policy_test::expect::Facts;
@@ -18,7 +18,7 @@ use tetragon_api::v1::{
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::events::{self, Events};
 use super::outcome::{Outcome, Verdict};
@@ -43,6 +43,7 @@ pub(super) struct Runner<'a> {
     options: &'a Options,
     path: String,
     marks: u32,
+    signals: Signals,
 }
 
 /// How a run ended without a verdict on events.
@@ -53,11 +54,13 @@ enum Stopped {
     Failed(String),
 }
 
-/// Ctrl-C and SIGTERM. From the first one of these on they end nothing by themselves: what was done to the machine is undone
+/// Ctrl-C, SIGTERM, and that the terminal is gone. From the first one of these on they end nothing by themselves: what was done to the machine is undone
 /// first.
+#[derive(Debug)]
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -65,6 +68,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -72,23 +76,34 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(connection: &'a Connection, options: &'a Options) -> Self {
+    /// An error means that no test can be run, as there is no agent.
+    pub(super) async fn new(connection: &'a Connection, options: &'a Options) -> anyhow::Result<Self> {
         let inherited = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
         let path = match &options.bindir {
-            Some(folder) => format!("{}:{inherited}", folder.display()),
+            Some(folder) => {
+                ensure!(folder.is_dir(), "{}: no folder", folder.display());
+                format!("{}:{inherited}", std::path::absolute(folder)?.display())
+            }
             None => inherited,
         };
-        Self {
+        let request = ListTracingPoliciesRequest::default();
+        let there = connection.call("list the policies", async |mut client| {
+            client.list_tracing_policies(request.clone()).await
+        });
+        there.await?;
+        Ok(Self {
             connection,
             options,
             path,
             marks: 0,
-        }
+            signals: Signals::new()?,
+        })
     }
 
     /// Runs `test`. An error means that no test can be run.
@@ -116,6 +131,14 @@ impl<'a> Runner<'a> {
     ) -> anyhow::Result<ControlFlow<(Verdict, String)>> {
         if let Some(missing) = test.needs.iter().find(|need| !self.is_there(need)) {
             let reason = format!("this machine has no {missing}");
+            return Ok(ControlFlow::Break((Verdict::Skipped, reason)));
+        }
+        if let Some(how) = test.disturbs.as_ref().filter(|_| !self.options.disturb) {
+            let reason = format!("it disturbs this machine, unless run with --disturb: {how}");
+            return Ok(ControlFlow::Break((Verdict::Skipped, reason)));
+        }
+        if let Some(path) = test.steps.iter().find_map(taken) {
+            let reason = format!("this machine has a {path} already, for which the test has another program");
             return Ok(ControlFlow::Break((Verdict::Skipped, reason)));
         }
         let failed = |reason| Ok(ControlFlow::Break((Verdict::Failed, reason)));
@@ -158,13 +181,19 @@ impl<'a> Runner<'a> {
         let address = self.connection.address();
         let client = self.connection.client(&address)?;
         let limit = self.options.test_timeout;
-        let mut interrupted = Signals::new()?;
         let mut loaded = Vec::new();
         let tasks = LocalSet::new();
-        let steps = self.steps(test, with_policy, &client, &mut workload, &mut loaded, seen);
+        let run = Run {
+            connection: self.connection,
+            options: self.options,
+            marks: &mut self.marks,
+            test,
+            client: &client,
+        };
+        let steps = run.steps(with_policy, &mut workload, &mut loaded, seen);
         let done = tokio::select! {
             done = tokio::time::timeout(limit, tasks.run_until(steps)) => Some(done),
-            () = interrupted.wait() => None,
+            () = self.signals.wait() => None,
         };
         let result = done.map(|done| match done {
             Ok(Ok(result)) => result,
@@ -175,29 +204,48 @@ impl<'a> Runner<'a> {
         });
         let mut kept = None;
         for request in loaded {
-            let deleted = client.clone().delete_tracing_policy(request).await;
-            kept = kept.or(deleted.err().filter(|status| status.code() != Code::NotFound));
+            let mut client = client.clone();
+            let deleted = tokio::time::timeout(self.connection.timeout, client.delete_tracing_policy(request));
+            let status = match deleted.await {
+                Ok(answer) => answer.err(),
+                Err(_) => Some(Status::deadline_exceeded("no answer")),
+            };
+            kept = kept.or(status.filter(|status| status.code() != Code::NotFound));
         }
         let complaints = workload.undo().await;
         if let Some(status) = kept {
             return Err(explain("delete the policy", &address, &status));
         }
-        let mut result = result.context("interrupted; what the test did to this machine is undone")?;
-        if result.is_ok() && !complaints.is_empty() {
-            result = Err(Stopped::Failed(complaints.join("\n")));
+        let complaints: Vec<String> = complaints.iter().map(|complaint| format!("\n{complaint}")).collect();
+        let complaints = complaints.concat();
+        match result {
+            None => bail!("interrupted; the policy is deleted, and what the steps made is removed{complaints}"),
+            Some(Ok(())) if complaints.is_empty() => Ok(Ok(())),
+            Some(Ok(())) => Ok(Err(Stopped::Failed(complaints.trim_start().to_owned()))),
+            Some(Err(Stopped::Failed(reason))) => Ok(Err(Stopped::Failed(reason + &complaints))),
+            Some(refused) => Ok(refused),
         }
-        Ok(result)
     }
+}
 
+/// A test under way.
+struct Run<'a> {
+    connection: &'a Connection,
+    options: &'a Options,
+    marks: &'a mut u32,
+    test: &'a PolicyTest,
+    client: &'a Client,
+}
+
+impl Run<'_> {
     async fn steps(
-        &mut self,
-        test: &PolicyTest,
+        mut self,
         with_policy: bool,
-        client: &Client,
         workload: &mut Workload,
         loaded: &mut Vec<DeleteTracingPolicyRequest>,
         seen: &mut Vec<Value>,
     ) -> anyhow::Result<Result<(), Stopped>> {
+        let (test, client) = (self.test, self.client);
         let names = policies(test)?;
         let request = events::request(names.iter().map(|request| request.name.clone()).collect());
         let stream = client.clone().get_events(request).await;
@@ -209,7 +257,7 @@ impl<'a> Runner<'a> {
                 if !with_policy {
                     continue;
                 }
-                let mut yaml = policy_text(test, &workload.scope)?;
+                let mut yaml = policy_text(test, Some(&workload.scope))?;
                 if self.options.monitor_mode {
                     yaml = tracingpolicy::text_with_mode(&yaml, Mode::Monitor, &test.policy)?;
                 }
@@ -283,7 +331,7 @@ impl<'a> Runner<'a> {
 
     /// Waits until the agent has told of everything so far: of a process that starts and ends now.
     async fn mark(&mut self, events: &Events) -> anyhow::Result<()> {
-        self.marks += 1;
+        *self.marks += 1;
         let name = format!("{}-{}", std::process::id(), self.marks);
         let itself = PathBuf::from("/proc/self/exe");
         let ended = Command::new(itself)
@@ -332,4 +380,12 @@ fn policies(test: &PolicyTest) -> anyhow::Result<Vec<DeleteTracingPolicyRequest>
 fn is_of_policy(event: &Value) -> bool {
     let mut inner = event.as_object().into_iter().flat_map(|fields| fields.values());
     inner.any(|inner| inner.get("policy_name").is_some())
+}
+
+/// Where `step` wants a copy of a program, if another one is there already.
+fn taken(step: &Step) -> Option<&str> {
+    match step {
+        Step::Copy { path, .. } if Path::new(path).exists() => Some(path),
+        _ => None,
+    }
 }

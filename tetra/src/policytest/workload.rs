@@ -1,8 +1,8 @@
 //! The steps of a test.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -29,7 +29,8 @@ pub(super) struct Workload {
     folder: TempDir,
     path: String,
     programs: BTreeMap<String, Program>,
-    copies: Vec<PathBuf>,
+    /// Files that steps made outside of the folder.
+    made: Vec<PathBuf>,
     mounts: Vec<PathBuf>,
     /// What steps and expectations may refer to.
     pub(super) scope: Scope,
@@ -57,7 +58,7 @@ impl Workload {
             folder,
             path,
             programs: BTreeMap::new(),
-            copies: Vec::new(),
+            made: Vec::new(),
             mounts: Vec::new(),
             scope,
         })
@@ -82,6 +83,10 @@ impl Workload {
                 let (path, text) = (PathBuf::from(self.expand(path)?), self.expand(text)?);
                 let what = || format!("write {}", path.display());
                 make_parents(&path).with_context(what)?;
+                if !path.starts_with(self.folder.path()) {
+                    ensure!(!path.exists(), "{} is there already", path.display());
+                    self.made.push(path.clone());
+                }
                 fs::write(&path, text).with_context(what)?;
                 let mode = u32::from_str_radix(mode, 8).context("mode")?;
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("set permissions")
@@ -94,7 +99,7 @@ impl Workload {
                 let program = find_program(&of, &self.path).with_context(|| format!("no program {of}"))?;
                 let what = || format!("copy {} to {}", program.display(), path.display());
                 make_parents(&path).with_context(what)?;
-                self.copies.push(path.clone());
+                self.made.push(path.clone());
                 fs::copy(&program, &path).with_context(what)?;
                 Ok(())
             }
@@ -147,7 +152,10 @@ impl Workload {
         }
         let output = |kind| self.folder.path().join(format!("{}.{kind}", run.name));
         let (stdout, stderr) = (output("stdout"), output("stderr"));
-        command.stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
+        // For nobody else: tests read what only root may.
+        let mut private = OpenOptions::new();
+        private.write(true).create(true).truncate(true).mode(0o600);
+        command.stdout(private.open(&stdout)?).stderr(private.open(&stderr)?);
         let child = command.spawn().with_context(|| format!("start {}", run.argv[0]))?;
         let pid = child.id().context("the program has no id")? as i32;
         let program = Program {
@@ -251,7 +259,7 @@ impl Workload {
             let done = unmount(path, UnmountFlags::DETACH).map_err(|error| error.to_string());
             note(format!("unmount {}", path.display()), done);
         }
-        for path in &self.copies {
+        for path in self.made.iter().filter(|path| path.exists()) {
             let done = fs::remove_file(path).map_err(|error| error.to_string());
             note(format!("remove {}", path.display()), done);
         }

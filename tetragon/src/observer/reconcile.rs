@@ -13,7 +13,9 @@ pub(super) fn reconcile(pipeline: &mut Pipeline, attached: &Attached) -> Result<
     let forgotten = stats.ops.iter().map(|op| op.path_forgotten).sum();
     if forgotten != pipeline.forgotten {
         pipeline.forgotten = forgotten;
-        let swept = executables::sweep(attached.maps.get(executables::MAP)?, attached.maps.get("execve_map")?)?;
+        // Those that have ended close their files yet.
+        let processes = [attached.maps.get("execve_map")?, attached.maps.get("tg_ended_map")?];
+        let swept = executables::sweep(attached.maps.get(executables::MAP)?, processes)?;
         tracing::debug!(swept, "Made room for paths of executables");
     }
     let lost = stats.lost() + stats.ops.iter().map(|op| op.map_full).sum::<u64>();

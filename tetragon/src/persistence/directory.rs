@@ -74,7 +74,10 @@ impl Directory {
         let (path, old) = (root.join(directory), root.join(format!("{directory}_old")));
         let old = if *release {
             for path in [&path, &old] {
-                remove(path, "Removed what a former agent has pinned")?;
+                match remove(path, "Removed what a former agent has pinned") {
+                    Err(error) if !keep => tracing::warn!(%error, "What is pinned there stays"),
+                    removed => removed?,
+                }
             }
             None
         } else {

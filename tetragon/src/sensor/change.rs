@@ -40,6 +40,13 @@ pub(super) fn registers(what: &Override, point: &PointKey, place: elf::Place) ->
     }
     let rip = whole("rip");
     let changes = match what {
+        Override::Return(_) if point.name.contains('+') => {
+            return Err(failed(
+                "argError returns from a function as if nothing of it had been run: the place must be its beginning, without \
+                 +OFFSET"
+                    .into(),
+            ));
+        }
         Override::Return(value) => returned(*value),
         Override::Registers(changes) => {
             let changes = changes.iter().map(change).collect::<Result<Vec<_>, _>>();

@@ -58,11 +58,12 @@ impl Wanted {
     }
 }
 
-/// Everything that `policy` wants, and what its hooks come to. Conditions on executables that hold beyond the moment are added to `conditions`.
+/// Everything that `policy` wants, and what its hooks come to; `agent` is spared signals. Conditions on executables that hold beyond the moment are added to `conditions`.
 pub(super) fn policy(
     policy: &Policy,
     kernel: &Running<'_>,
     procfs: &Procfs,
+    agent: Option<u32>,
     conditions: &mut Conditions,
 ) -> Result<(Vec<Wanted>, Vec<HookStatus>), Error> {
     let not_yet = |what: String| Error::NotYet {
@@ -75,7 +76,6 @@ pub(super) fn policy(
             reason,
         });
     }
-    let own = procfs.own_pid().unwrap_or_else(|_| std::process::id());
     let namespaces = crate::procfs::namespaces(&procfs.file(1, "ns"));
     let mut process = |condition: &ProcessFilter| {
         let host = |position| namespaces.at(position);
@@ -106,7 +106,7 @@ pub(super) fn policy(
         for point in points {
             let mut lowered = lower(policy, hook, point, kernel, &mut process).map_err(failed)?;
             for (_, part) in &mut lowered.parts {
-                spared::mark(hook, own, part);
+                spared::mark(hook, agent, part);
             }
             wanted.push(lowered);
         }

@@ -101,10 +101,11 @@ impl Lowered {
         domain: &str,
         kernel: &Running<'_>,
         procfs: &Procfs,
+        agent: Option<u32>,
         mut conditions: Conditions,
     ) -> Result<Self, Error> {
         let mut hooks = vec![];
-        let (all, statuses) = lower::policy(policy, kernel, procfs, &mut conditions)?;
+        let (all, statuses) = lower::policy(policy, kernel, procfs, agent, &mut conditions)?;
         for wanted in all {
             let kinds = wanted.parts.iter().map(|(point, _)| point::program_kind(point, kernel));
             let kinds = kinds
@@ -170,6 +171,13 @@ impl Sensors {
         if policies.is_empty() {
             return Err(Error::Empty);
         }
+        // Programs that outlive the agent would spare whoever gets its number then.
+        let agent = if self.pins.is_some() {
+            None
+        } else {
+            let own = self.procfs().own_pid();
+            Some(own.map_err(|error| Error::Invalid(vec![format!("own process id: {error}")]))?)
+        };
         let mut lowered: Vec<Lowered> = vec![];
         for policy in &policies {
             let id = Id::of(policy, domain);
@@ -178,7 +186,7 @@ impl Sensors {
             }
             let taken = lowered.iter().map(|policy| policy.conditions.mask());
             let taken = taken.fold(self.conditions(), |taken, mask| taken | mask);
-            match Lowered::new(policy, domain, &kernel, &self.procfs(), Conditions::new(!taken)) {
+            match Lowered::new(policy, domain, &kernel, &self.procfs(), agent, Conditions::new(!taken)) {
                 Ok(policy) => lowered.push(policy),
                 Err(error) => {
                     self.refuse(id, &error);
@@ -278,7 +286,10 @@ impl Sensors {
                 kernel_memory_bytes: self.memory(policy),
                 mode: policy.mode_in_api().into(),
                 stats: Some(policy.stats(&self.counters)?),
-                hook_statuses: policy.statuses.clone(),
+                hook_statuses: match policy.state {
+                    State::Enabled => policy.statuses.clone(),
+                    State::Disabled | State::Refused(_) => vec![],
+                },
                 ..TracingPolicyStatus::default()
             })
         };

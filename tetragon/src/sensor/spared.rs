@@ -4,16 +4,21 @@
 //! nor as an ancestor of others. Ids are those of the host. It is any signal, as what one comes to is up to who gets it; and
 //! signals only: to be denied something is the end of nobody.
 
+use std::iter;
+
 use ebpf_codegen::Hook;
 use policy::model::{self, PidFilter, ProcessFilter, Selector};
 
 /// The process that all others come from.
 const INIT: u32 = 1;
 
-/// Tells the selectors of `part`, which are those of `hook`, whom they spare; `own` is the id of this agent.
-pub(super) fn mark(hook: &model::Hook, own: u32, part: &mut Hook) {
+/// Tells the selectors of `part`, which are those of `hook`, whom they spare: process 1 and, if it is to be, `agent`.
+pub(super) fn mark(hook: &model::Hook, agent: Option<u32>, part: &mut Hook) {
     for (selector, written) in part.selectors.iter_mut().zip(&hook.selectors) {
-        selector.spared = [INIT, own].into_iter().filter(|pid| !names(written, *pid)).collect();
+        selector.spared = iter::once(INIT)
+            .chain(agent)
+            .filter(|pid| !names(written, *pid))
+            .collect();
         selector.spared.dedup();
     }
 }

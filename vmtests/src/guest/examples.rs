@@ -128,7 +128,7 @@ fn attempt_all(
     agent.wait_ready(Instant::now() + Duration::from_mins(1))?;
 
     let mut command = spawn::command(&format!("{PROJECT}/bin/tetra"));
-    command.args(["policytest", "run", "--control", "--output", "json"]);
+    command.args(["policytest", "run", "--control", "--disturb", "--output", "json"]);
     command.args(["--server-address", SOCKET, "--bindir", &format!("{PROJECT}/bin")]);
     command.args(names.iter().map(|name| format!("{PROJECT}/{name}.test.toml")));
     command

@@ -143,7 +143,7 @@ fn check_count(count: &Count, facts: &Facts) -> Result<(), String> {
         || at_least.is_some_and(|least| got < least)
         || at_most.is_some_and(|most| got > most)
     {
-        return Err(format!("{got} events match"));
+        return Err(format!("{got} events match {}", brief(&count.of)));
     }
     Ok(())
 }
