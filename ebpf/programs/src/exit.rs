@@ -10,7 +10,13 @@ use ebpf_abi::{
     map::Outcome,
 };
 
-use crate::{globals::copy, maps::{ENDED, PROCESSES}, output, read::field, task};
+use crate::{
+    globals::copy,
+    maps::{ENDED, PROCESSES},
+    output,
+    read::field,
+    task,
+};
 
 /// The group's exit code is decided (`SIGNAL_GROUP_EXIT`, include/linux/sched/signal.h).
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -40,8 +46,11 @@ fn exit(task: u64) {
         return;
     }
     let pid: u32 = field!(task, task_tgid);
-    let Some(entry) = PROCESSES.get_ptr_mut(&pid) else { return };
-    // SAFETY: the element stays readable for the run of the program; whoever else is here writes the same.
+    let Some(entry) = PROCESSES.get_ptr_mut(&pid) else {
+        return;
+    };
+    // SAFETY: the element stays readable for the run of the program; whoever else of the process is here
+    // writes the same.
     let process = unsafe {
         // Another thread that leaves with this one may have removed it, and somebody else have it by now.
         if (*entry).key.pid != pid {
