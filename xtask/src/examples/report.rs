@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+/// Events that are shown of each cell: there are hundreds of cells.
+const SHOWN: usize = 3;
+
 /// What came of the examples on each kernel.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -171,7 +174,7 @@ fn cell_html(cell: &Cell, text: &mut String) {
         if !cell.reason.is_empty() {
             let _ = write!(text, "<p>{}</p>", escape(&cell.reason));
         }
-        for event in &cell.events {
+        for event in cell.events.iter().take(SHOWN) {
             let pretty = serde_json::to_string_pretty(event).unwrap_or_default();
             let _ = write!(text, "<pre>{}</pre>", escape(&pretty));
         }
