@@ -17,14 +17,13 @@ mod run;
 mod workload;
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use policy_test::PolicyTest;
-use policy_test::expect::scope::Scope;
 
 use crate::compact::escape;
 use crate::connection::Connection;
@@ -108,7 +107,8 @@ pub fn run(connection: &Connection, command: Command) -> anyhow::Result<()> {
             let [test] = &tests(std::slice::from_ref(&path))?[..] else {
                 bail!("{}: more than one test", path.display());
             };
-            let yaml = policy_text(test, None)?;
+            // References are to what a run makes.
+            let yaml = test.yaml(|to| Ok(to.to_owned()))?;
             Ok(print(yaml.as_bytes())?)
         }
         Command::Mark { name: _ } => Ok(()),
@@ -132,23 +132,6 @@ fn tests(paths: &[PathBuf]) -> anyhow::Result<Vec<PolicyTest>> {
         }
     }
     files.iter().map(|file| PolicyTest::read(file)).collect()
-}
-
-/// The policy of `test`, its placeholders replaced; without values for what these refer to, references stay.
-fn policy_text(test: &PolicyTest, scope: Option<&Scope>) -> anyhow::Result<String> {
-    let path = &test.policy;
-    let mut yaml = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    for (from, to) in &test.replace {
-        ensure!(
-            yaml.contains(from),
-            "{}: there is no {from:?} to replace in {}",
-            test.path.display(),
-            path.display()
-        );
-        let to = scope.map_or_else(|| Ok(to.clone()), |scope| scope.expand_text(to));
-        yaml = yaml.replace(from, &to.map_err(anyhow::Error::msg)?);
-    }
-    Ok(yaml)
 }
 
 fn tests_run(connection: &Connection, options: &Options) -> anyhow::Result<()> {
@@ -185,9 +168,4 @@ fn tests_run(connection: &Connection, options: &Options) -> anyhow::Result<()> {
     }
     ensure!(failed == 0, "{failed} of {} tests failed", tests.len());
     Ok(())
-}
-
-/// Makes the folders on the way to `path`.
-fn make_parents(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)
 }

@@ -14,6 +14,10 @@ pub const PLAN_PATH: &str = "/plan.json";
 /// Folder of the guest that the host fills with everything of this project: programs in `bin`, cases in `cases`.
 pub const PROJECT: &str = "/tetragon";
 
+/// Folder of the example policies in [`PROJECT`], and how the names of their tests begin. What is true of all of them has it
+/// for a name: that the agent has nothing to complain of, lost nothing, and leaves nothing behind.
+pub const EXAMPLES: &str = "examples";
+
 /// Second serial port, on which the guest reports.
 pub const REPORT_DEVICE: &str = "/dev/ttyS1";
 

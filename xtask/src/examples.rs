@@ -5,14 +5,12 @@
 pub(crate) mod report;
 
 use crate::paths;
+use crate::protocol::EXAMPLES;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-
-/// Folder of the examples. Names of their tests begin with it, and what is true of all of them has it for a name.
-pub(crate) const EXAMPLES: &str = "examples";
 
 /// How the files of tests end.
 const TEST: &str = ".test.toml";

@@ -1,10 +1,10 @@
 //! `cargo xtask vmtest`: the cases of `vmtests/cases` on the kernels of `kernels/`.
 
-use crate::examples::{self, EXAMPLES};
+use crate::examples;
 use crate::initramfs::Payload;
 use crate::kernel::{self, Kernel};
 use crate::machine::Machine;
-use crate::protocol::{Event, Mode, Plan, Verdict};
+use crate::protocol::{EXAMPLES, Event, Mode, Plan, Verdict};
 use crate::vm::excerpt::excerpt;
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;

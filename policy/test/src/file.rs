@@ -142,6 +142,22 @@ impl PolicyTest {
         })
     }
 
+    /// The text of the policy. What is put in place of its placeholders goes through `fill` first, for references in it.
+    pub fn yaml(&self, fill: impl Fn(&str) -> Result<String, String>) -> Result<String> {
+        let policy = &self.policy;
+        let mut yaml = std::fs::read_to_string(policy).with_context(|| format!("read {}", policy.display()))?;
+        for (from, to) in &self.replace {
+            ensure!(
+                yaml.contains(from),
+                "{}: there is no {from:?} to replace in {}",
+                self.path.display(),
+                policy.display()
+            );
+            yaml = yaml.replace(from, &fill(to).map_err(anyhow::Error::msg)?);
+        }
+        Ok(yaml)
+    }
+
     /// The test's name: the path without what all test files end with.
     pub fn name(&self) -> String {
         let path = self.path.to_string_lossy();

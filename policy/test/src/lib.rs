@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod act;
 pub mod expect;
 pub mod signal;
 pub mod step;

@@ -1,10 +1,7 @@
 //! Steps. In texts, `${…}` is replaced as in expectations: `${dir}` is an empty folder of the run's own, `${case}` the one
 //! with the test.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -186,17 +183,4 @@ pub fn check_names(steps: &[Step]) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The program called `name`, which is a path or in one of the folders of `path`, separated by colons.
-pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
-    let runs = |path: &PathBuf| {
-        use std::os::unix::fs::PermissionsExt as _;
-        let found = std::fs::metadata(path);
-        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(runs);
-    }
-    path.split(':').map(|folder| Path::new(folder).join(name)).find(runs)
 }

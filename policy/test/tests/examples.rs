@@ -13,10 +13,7 @@ fn examples_are_policies_and_tests_fit_them() {
     let mut names = BTreeMap::new();
     for path in tests {
         let test = PolicyTest::read(&path).unwrap();
-        let mut yaml = std::fs::read_to_string(&test.policy).unwrap();
-        for (from, to) in &test.replace {
-            yaml = yaml.replace(from, &filled(to));
-        }
+        let yaml = test.yaml(|to| Ok(filled(to))).unwrap();
         let (policies, problems) = load(&yaml, Budget::default(), &Limits::default(), &NoKernel);
         // Some come with the pod that they are shown with.
         let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();

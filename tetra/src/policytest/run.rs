@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use policy::spec::Document;
 use policy::yaml::Budget;
+use policy_test::act::find_program;
 use policy_test::expect::Facts;
-use policy_test::step::{Step, find_program};
+use policy_test::step::Step;
 use policy_test::{PolicyTest, Unless};
 use serde_json::Value;
 use tetragon_api::v1::{
@@ -20,10 +21,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 use tonic::{Code, Status};
 
+use super::Options;
 use super::events::{self, Events};
 use super::outcome::{Outcome, Verdict};
 use super::workload::Workload;
-use super::{Options, policy_text};
 use crate::connection::{Client, Connection, explain};
 use crate::tracingpolicy::{self, Mode};
 
@@ -54,8 +55,8 @@ enum Stopped {
     Failed(String),
 }
 
-/// Ctrl-C, SIGTERM, and that the terminal is gone. From the first one of these on they end nothing by themselves: what was done to the machine is undone
-/// first.
+/// Ctrl-C, SIGTERM, and that the terminal is gone. From the first one of these on they end nothing by themselves: what was
+/// done to the machine is undone first.
 #[derive(Debug)]
 struct Signals {
     interrupt: Signal,
@@ -257,7 +258,7 @@ impl Run<'_> {
                 if !with_policy {
                     continue;
                 }
-                let mut yaml = policy_text(test, Some(&workload.scope))?;
+                let mut yaml = test.yaml(|to| workload.scope.expand_text(to))?;
                 if self.options.monitor_mode {
                     yaml = tracingpolicy::text_with_mode(&yaml, Mode::Monitor, &test.policy)?;
                 }
@@ -356,11 +357,8 @@ impl Run<'_> {
 
 /// Names of the policies of a test, as requests to delete them.
 fn policies(test: &PolicyTest) -> anyhow::Result<Vec<DeleteTracingPolicyRequest>> {
-    let mut yaml = std::fs::read_to_string(&test.policy).with_context(|| format!("read {}", test.policy.display()))?;
     // As it will be loaded, but for references, whose values nobody knows yet.
-    for (from, to) in &test.replace {
-        yaml = yaml.replace(from, to);
-    }
+    let yaml = test.yaml(|to| Ok(to.to_owned()))?;
     // What is wrong with it is the agent's to say.
     let (documents, _) = policy::parse::parse(&yaml, Budget::default());
     let names = documents.iter().map(|document: &Document| DeleteTracingPolicyRequest {

@@ -3,22 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use policy_test::act::find_program;
 use policy_test::expect::scope::Scope;
-use policy_test::signal;
-use policy_test::step::{Run, Step, find_program};
+use policy_test::step::{Run, Step};
+use policy_test::{act, signal};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-
-use super::make_parents;
 
 /// How often a program that is to print something is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -81,27 +78,19 @@ impl Workload {
             }
             Step::Write { path, text, mode } => {
                 let (path, text) = (PathBuf::from(self.expand(path)?), self.expand(text)?);
-                let what = || format!("write {}", path.display());
-                make_parents(&path).with_context(what)?;
                 if !path.starts_with(self.folder.path()) {
                     ensure!(!path.exists(), "{} is there already", path.display());
                     self.made.push(path.clone());
                 }
-                fs::write(&path, text).with_context(what)?;
-                let mode = u32::from_str_radix(mode, 8).context("mode")?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("set permissions")
+                act::write(&path, &text, mode)
             }
             Step::Copy { of, path } => {
                 let (of, path) = (self.expand(of)?, PathBuf::from(self.expand(path)?));
                 if path.exists() {
                     return Ok(());
                 }
-                let program = find_program(&of, &self.path).with_context(|| format!("no program {of}"))?;
-                let what = || format!("copy {} to {}", program.display(), path.display());
-                make_parents(&path).with_context(what)?;
                 self.made.push(path.clone());
-                fs::copy(&program, &path).with_context(what)?;
-                Ok(())
+                act::copy(&of, &path, &self.path)
             }
             Step::Tmpfs { path, options } => {
                 let path = PathBuf::from(self.expand(path)?);
@@ -193,36 +182,16 @@ impl Workload {
     }
 
     fn ended_as_expected(&self, name: &str, exit: i32, signal: Option<&str>) -> anyhow::Result<()> {
-        let expected = match signal {
-            Some(signal) => format!("signal {}", signal::number(signal)?),
-            None => format!("exit code {exit}"),
-        };
         let status = self.programs.get(name).and_then(|program| program.status);
         let status = status.ok_or_else(|| anyhow!("has not ended"))?;
-        let got = match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => format!("{status:?}"),
-        };
-        let (stdout, stderr) = self.output(name);
-        ensure!(
-            got == expected,
-            "ended with {got}, expected {expected}\n{stdout}{stderr}"
-        );
-        Ok(())
+        act::check_end(status, exit, signal, self.output(name))
     }
 
     /// Gives expectations the JSON lines that a step printed, and its process id.
     fn remember(&mut self, name: &str) {
         let Some(program) = self.programs.get(name) else { return };
         let pid = program.pid;
-        let stdout = self.output(name).0;
-        let lines = stdout
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(Value::is_object);
-        let lines = lines.collect::<Vec<_>>();
-        self.scope.set(name, lines);
+        self.scope.set(name, act::objects(&self.output(name).0));
         self.scope.set(&format!("{name}_pid"), pid);
     }
 

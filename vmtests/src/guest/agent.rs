@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use policy_test::expect::scope::Scope;
+use policy_test::{act::ending, expect::scope::Scope};
 use regex::Regex;
 use serde_json::Value;
 
@@ -102,7 +102,7 @@ impl Agent {
                 [true, _] => {}
                 [_, true] => bail!(
                     "the agent ended before it was ready: {}",
-                    spawn::ending(self.process.wait(deadline)?)
+                    ending(self.process.wait(deadline)?)
                 ),
                 _ => bail!("the agent is not ready in time"),
             }
@@ -113,7 +113,7 @@ impl Agent {
     pub fn stop(&mut self, deadline: Instant) -> Result<()> {
         self.process.signal(libc::SIGTERM)?;
         let status = self.process.wait(deadline).context("the agent, after SIGTERM")?;
-        ensure!(status.success(), "the agent stopped with {}", spawn::ending(status));
+        ensure!(status.success(), "the agent stopped with {}", ending(status));
         Ok(())
     }
 }

@@ -22,18 +22,14 @@ use super::{
     leak::Snapshot,
     losses, report,
     run::{FOLDER, clean_up},
-    runner::AGAIN,
+    runner::{AGAIN, REASON_LIMIT, tried_again},
     spawn,
 };
 use crate::{
     case::Start,
-    protocol::{Event, PROJECT, Plan, Verdict},
+    protocol::{EXAMPLES, Event, PROJECT, Plan, Verdict},
     sys::process,
 };
-
-/// How the names of these tests begin, and the name of what is true of all of them: that the agent has nothing to complain
-/// of, lost nothing, and leaves nothing behind.
-pub const EXAMPLES: &str = "examples";
 
 /// Flags of the agent. Addresses of canaries are the machine's own.
 const FLAGS: [&str; 3] = [
@@ -167,10 +163,7 @@ fn attempt_all(
         results.push_str(&line);
         results.push('\n');
         if attempt > 0 {
-            outcome.reason = format!(
-                "in try {}: the kernel had not run all programs, which the agent counted",
-                attempt + 1
-            );
+            outcome.reason = tried_again(attempt);
         }
         send(reporter, counts, outcome)?;
     }
@@ -217,7 +210,7 @@ fn send(reporter: &mut Reporter, counts: &mut BTreeMap<Verdict, u64>, outcome: O
     reporter.send(Event::Outcome {
         name,
         verdict,
-        reason: report::shorten(&reason, 16 * 1024),
+        reason: report::shorten(&reason, REASON_LIMIT),
         millis,
     })
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Read as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::{Duration, Instant},
@@ -12,9 +11,9 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use policy_test::{
+    act,
     expect::{Expectations, Facts, invariants, mutants::mutants, normal, scope::Scope},
     signal,
-    step::find_program,
 };
 use regex::Regex;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -202,26 +201,14 @@ impl Running {
                     (None, None) => bail!("no such process"),
                 }
             }
-            Step::Write { path, text, mode } => {
-                let (path, text) = (self.expand(path)?, self.expand(text)?);
-                if let Some(parent) = Path::new(&path).parent() {
-                    fs::create_dir_all(parent)?;
-                }
-                fs::write(&path, text).with_context(|| format!("write {path}"))?;
-                let mode = u32::from_str_radix(mode, 8).context("mode")?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).context("set permissions")
-            }
+            Step::Write { path, text, mode } => act::write(Path::new(&self.expand(path)?), &self.expand(text)?, mode),
             Step::Load => bail!("a case gives policies to the agent with tetra or a flag"),
             Step::Copy { of, path } => {
                 let (of, path) = (self.expand(of)?, PathBuf::from(self.expand(path)?));
                 if path.exists() {
                     return Ok(());
                 }
-                if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent)?;
-                }
-                let program = find_program(&of, spawn::PATH).with_context(|| format!("no program {of}"))?;
-                fs::copy(program, &path).with_context(|| format!("copy to {}", path.display()))?;
+                act::copy(&of, &path, spawn::PATH)?;
                 self.copies.push(path);
                 Ok(())
             }
@@ -249,7 +236,7 @@ impl Running {
             if status.code() != Some(code) {
                 bail!(
                     "ended with {}, expected exit code {code}\n{stdout}{stderr}",
-                    spawn::ending(status)
+                    act::ending(status)
                 );
             }
             return Ok(());
@@ -314,17 +301,8 @@ impl Running {
     }
 
     fn ended_as_expected(&self, name: &str, status: ExitStatus, exit: i32, signal: Option<&str>) -> Result<()> {
-        let expected = match signal {
-            Some(signal) => format!("signal {}", signal::number(signal)?),
-            None => format!("exit code {exit}"),
-        };
-        let got = spawn::ending(status);
-        let (stdout, stderr) = self.processes.get(name).map(Process::output).unwrap_or_default();
-        ensure!(
-            got == expected,
-            "ended with {got}, expected {expected}\n{stdout}{stderr}"
-        );
-        Ok(())
+        let output = self.processes.get(name).map(Process::output).unwrap_or_default();
+        act::check_end(status, exit, signal, output)
     }
 
     /// Waits until a background process has printed something, running the poke meanwhile.
@@ -352,13 +330,7 @@ impl Running {
         let Some(process) = self.processes.get(name) else {
             return;
         };
-        let lines: Vec<Value> = process
-            .output()
-            .0
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
-        let lines: Vec<Value> = lines.into_iter().filter(Value::is_object).collect();
+        let lines = act::objects(&process.output().0);
         self.scope.set(name, lines);
         self.scope.set(&format!("{name}_pid"), process.pid());
     }

@@ -5,19 +5,17 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Reporter, bench,
-    examples::{self, EXAMPLES},
-    init, interactive, report,
+    Reporter, bench, examples, init, interactive, report,
     run::{self, Ran},
     setup,
 };
 use crate::{
     case::{self, Case},
-    protocol::{Event, Mode, PROJECT, Plan, Verdict},
+    protocol::{EXAMPLES, Event, Mode, PROJECT, Plan, Verdict},
 };
 
 /// Most bytes of the reason of a failure.
-const REASON_LIMIT: usize = 16 * 1024;
+pub(super) const REASON_LIMIT: usize = 16 * 1024;
 
 /// How often a case is run again that failed and lost events for no other reason than that the kernel did not run programs.
 pub(super) const AGAIN: u32 = 3;
@@ -85,13 +83,7 @@ fn tests(plan: &Plan) -> Result<()> {
                 match (ran.failures.is_empty(), again) {
                     (false, _) => (Verdict::Failed, failures),
                     (true, 0) => (Verdict::Passed, String::new()),
-                    (true, _) => (
-                        Verdict::Passed,
-                        format!(
-                            "in try {}: the kernel had not run all programs, which the agent counted",
-                            again + 1
-                        ),
-                    ),
+                    (true, _) => (Verdict::Passed, tried_again(again)),
                 }
             }
         };
@@ -119,4 +111,12 @@ fn tests(plan: &Plan) -> Result<()> {
         failed,
         skipped,
     })
+}
+
+/// What is said of a case that passed after `again` tries that did not.
+pub(super) fn tried_again(again: u32) -> String {
+    format!(
+        "in try {}: the kernel had not run all programs, which the agent counted",
+        again + 1
+    )
 }

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Instant,
@@ -114,14 +113,5 @@ pub fn readable(fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Vec<bool>> 
             Err(error) => return Err(error).context("poll"),
             Ok(_) => return Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
         }
-    }
-}
-
-/// How a process ended, in words.
-pub fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => format!("{status:?}"),
     }
 }

@@ -190,7 +190,7 @@ pub fn generations(arguments: &[CString]) -> Result<()> {
             .spawn()
             .context("agent")?;
         let pinned = (generation % 2 == 1).then_some(generation / 2);
-        if ready_before(&mut agent, &ready, |()| {
+        if ready_before(&mut agent, &ready, || {
             pinned.is_some_and(|least| has_pinned(directory, least))
         })? {
             whole += 1;
@@ -212,7 +212,7 @@ fn has_pinned(directory: &Path, least: usize) -> bool {
 }
 
 /// Waits until the agent is ready, which is true, or for something else.
-fn ready_before(agent: &mut Child, ready: &UnixDatagram, other: impl Fn(()) -> bool) -> Result<bool> {
+fn ready_before(agent: &mut Child, ready: &UnixDatagram, other: impl Fn() -> bool) -> Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     let mut message = [0; 256];
     loop {
@@ -221,7 +221,7 @@ fn ready_before(agent: &mut Child, ready: &UnixDatagram, other: impl Fn(()) -> b
         {
             return Ok(true);
         }
-        if other(()) {
+        if other() {
             return Ok(false);
         }
         if let Some(status) = agent.try_wait()? {

@@ -1,7 +1,6 @@
 //! The report of `cargo xtask vmtest --report`: examples by kernels, and the events behind each cell.
 
-use super::EXAMPLES;
-use crate::protocol::Verdict;
+use crate::protocol::{EXAMPLES, Verdict};
 use crate::vm::stream::Outcome;
 use anyhow::{Context as _, Result};
 use serde_json::Value;

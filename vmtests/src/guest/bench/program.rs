@@ -8,8 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-
-use crate::guest::spawn;
+use policy_test::act::ending;
 
 /// Where it is written to.
 const PATH: &str = "/run/nothing";
@@ -54,6 +53,6 @@ pub fn run() -> Result<()> {
     let mut command = Command::new(PATH);
     command.env_clear().stdin(Stdio::null());
     let status = command.status().context("spawn")?;
-    ensure!(status.success(), "ended with {}", spawn::ending(status));
+    ensure!(status.success(), "ended with {}", ending(status));
     Ok(())
 }
