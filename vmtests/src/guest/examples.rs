@@ -67,7 +67,7 @@ pub fn run(names: &[String], plan: &Plan, reporter: &mut Reporter) -> Result<[u6
             complaints,
             log,
         } = attempt_all(&left, attempt, reporter, &mut counts, &mut results)?;
-        findings = complaints;
+        findings.extend(complaints);
         let again = attempt < AGAIN && !failed.is_empty() && losses::preempted(&log);
         if !again {
             for outcome in failed {
