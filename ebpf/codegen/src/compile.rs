@@ -7,15 +7,12 @@ use crate::{
     change::{self, Effects},
     field, hash, number,
     plan::{Action, Context, Filter, Hook, Ownership, Point, Post, Selector, Stage},
-    read::{Reader, forget},
+    read::{PID_TGID, Reader, forget},
     report, search, text,
 };
 
 /// `bpf_send_signal` (`enum bpf_func_id`, kernel 5.3).
 const SEND_SIGNAL: u32 = 109;
-
-/// `bpf_get_current_pid_tgid` (kernel 4.2).
-const CURRENT_PID_TGID: u32 = 14;
 
 /// `bpf_override_return` (kernel 4.16, `CONFIG_BPF_KPROBE_OVERRIDE`).
 const OVERRIDE_RETURN: u32 = 58;
@@ -282,7 +279,7 @@ fn spare(asm: &mut Assembler, pids: &[u32], spared: Label) {
         return;
     }
     let (counted, other) = (asm.label(), asm.label());
-    asm.call_helper(CURRENT_PID_TGID);
+    asm.call_helper(PID_TGID);
     asm.alu(Alu::Shr, Reg::R0, 32);
     for pid in pids {
         asm.jump_if(Condition::Eq, Reg::R0, u64::from(*pid), counted);

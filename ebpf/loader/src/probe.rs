@@ -66,7 +66,7 @@ pub fn write_user() -> bool {
         asm.alu(Alu::Add, Reg::R2, -8);
         asm.set(Reg::R3, 8);
         asm.call_helper(PROBE_WRITE_USER);
-        loads("write_user", asm)
+        loads("write_user", ProgramKind::Kprobe, asm)
     })
 }
 
@@ -79,7 +79,7 @@ pub fn write_registers() -> bool {
         let mut asm = Assembler::new();
         asm.set(Reg::R0, 0);
         asm.store(Width::U64, Reg::R1, RAX, Reg::R0);
-        loads("write_registers", asm)
+        loads("write_registers", ProgramKind::Kprobe, asm)
     })
 }
 
@@ -103,23 +103,20 @@ pub fn file_hash(btf_id: u32) -> bool {
         asm.alu(Alu::Add, Reg::R2, -(LEN as i32));
         asm.set(Reg::R3, LEN);
         asm.call_helper(IMA_FILE_HASH);
-        asm.set(Reg::R0, 0);
-        asm.exit();
         let kind = ProgramKind::Lsm {
             btf_id,
             sleepable: true,
         };
-        let code = asm.finish();
-        code.is_ok_and(|code| Program::load_code("file_hash", kind, &code, &[]).is_ok())
+        loads("file_hash", kind, asm)
     })
 }
 
-/// Whether the kernel takes a program at kprobes that begins with `asm` and then returns 0.
-fn loads(name: &str, mut asm: Assembler) -> bool {
+/// Whether the kernel takes a program of this kind that begins with `asm` and then returns 0.
+fn loads(name: &str, kind: ProgramKind, mut asm: Assembler) -> bool {
     asm.set(Reg::R0, 0);
     asm.exit();
     let code = asm.finish();
-    code.is_ok_and(|code| Program::load_code(name, ProgramKind::Kprobe, &code, &[]).is_ok())
+    code.is_ok_and(|code| Program::load_code(name, kind, &code, &[]).is_ok())
 }
 
 /// Whether programs at kprobes can skip the function (`bpf_override_return`, `CONFIG_BPF_KPROBE_OVERRIDE`): loads one that
@@ -132,7 +129,7 @@ pub fn override_return() -> bool {
         let mut asm = Assembler::new();
         asm.set(Reg::R2, 0);
         asm.call_helper(OVERRIDE_RETURN);
-        loads("override", asm)
+        loads("override", ProgramKind::Kprobe, asm)
     })
 }
 

@@ -58,7 +58,8 @@ impl Wanted {
     }
 }
 
-/// Everything that `policy` wants, and what its hooks come to; `agent` is spared signals. Conditions on executables that hold beyond the moment are added to `conditions`.
+/// Everything that `policy` wants, and what its hooks come to; `agent` is spared signals. Conditions on executables that hold
+/// beyond the moment are added to `conditions`.
 pub(super) fn policy(
     policy: &Policy,
     kernel: &Running<'_>,
