@@ -106,6 +106,12 @@ impl Policy {
         })
     }
 
+    /// Whether events are to have hashes of files, which only a kernel that measures files tells (IMA).
+    pub fn asks_for_hashes(&self) -> bool {
+        let hashed = |action: &Action| matches!(action, Action::Post(Post { ima_hash: true, .. }));
+        self.hooks.iter().flat_map(Hook::actions).any(hashed)
+    }
+
     /// An argument whose type nobody knows: it is `auto`, or what its way leads to, and no kernel was asked. A policy that
     /// has one cannot be loaded.
     pub fn unknown_type(&self) -> Option<&Arg> {

@@ -98,6 +98,16 @@ pub struct Syscall {
 }
 
 impl Syscall {
+    /// All those of `abi`, by name.
+    pub fn all(abi: Abi) -> Vec<Self> {
+        let mut all: Vec<_> = abi
+            .syscalls()
+            .map(|(name, number)| Self { abi, name, number })
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Reads `sys_dup`, `dup`, `__x64_sys_dup`, `__ia32_sys_dup`, `i386/sys_dup` and the like.
     pub fn parse(text: &str) -> Option<Self> {
         let (abi, name) = split(text);

@@ -100,6 +100,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         tracing::debug!(place, "Not a flag, ignored");
     }
     privileges::check()?;
+    privileges::raise_file_limit();
     let _pid_file = PidFile::create(&run_dir, &observer.procfs)?;
 
     let mut info = Info {

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CapabilitySet, CapabilitySets, capabilities},
+};
 
 /// Why the agent cannot run here.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,6 +36,25 @@ pub fn check() -> Result<(), Error> {
     // Where this file is missing, the kernel has no lockdown or does not say.
     let lockdown = std::fs::read_to_string(Path::new("/sys/kernel/security/lockdown"));
     check_lockdown(&lockdown.unwrap_or_default())
+}
+
+/// Lets this process have as many files open as the kernel allows it: each hook of a policy is some, and shells and systemd
+/// start programs with a limit of 1,024.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let most = most.and_then(|most| most.trim().parse().ok()).or(limit.maximum);
+    let raised = |most| {
+        let limit = Rlimit {
+            current: most,
+            maximum: most,
+        };
+        setrlimit(Resource::Nofile, limit)
+    };
+    // Only who has CAP_SYS_RESOURCE may exceed the hard limit.
+    if let Err(error) = raised(most).or_else(|_| raised(limit.maximum)) {
+        tracing::warn!(%error, "The limit of open files stays as it is, and with it that of hooks");
+    }
 }
 
 fn check_capabilities(effective: CapabilitySet, root: bool) -> Result<(), Error> {

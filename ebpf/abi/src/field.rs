@@ -73,7 +73,10 @@ kernel_fields! {
     task_signal: required member ["task_struct.signal"];
     task_mm: required member ["task_struct.mm"];
     task_fs: required member ["task_struct.fs"];
+    /// With which it acts at the moment: the kernel lends it others, such as those of who mounted an overlay.
     task_cred: required member ["task_struct.cred"];
+    /// Its own.
+    task_real_cred: required member ["task_struct.real_cred"];
     task_nsproxy: required member ["task_struct.nsproxy"];
     task_thread_pid: required member ["task_struct.thread_pid"];
     task_cgroups: required member ["task_struct.cgroups"];

@@ -6,7 +6,7 @@ use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 use crate::{
     change::{self, Effects},
     field, hash, number,
-    plan::{Action, Context, Filter, Hook, Ownership, Point, Post, Selector, Stage},
+    plan::{Action, Filter, Hook, Ownership, Point, Post, Selector, Stage},
     read::{PID_TGID, Reader, forget},
     report, search, text,
 };
@@ -45,7 +45,7 @@ pub(crate) const MAP_LOOKUP: u32 = 1;
 
 /// Compiles `point`.
 pub fn compile(point: &Point) -> Result<Code, Error> {
-    let verdict = matches!(point.context, Context::Lsm { .. });
+    let verdict = point.context.has_verdict();
     let mut asm = Assembler::new();
     let mut reader = Reader::new(point.context, &mut asm);
     if let Some(generation) = point.generation {

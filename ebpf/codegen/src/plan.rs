@@ -29,6 +29,8 @@ pub enum Context {
     SyscallFunction {
         /// As above.
         compat: bool,
+        /// Whether it is before the call, which it may skip (`fmod_ret`): what the code returns is the verdict.
+        skips: bool,
     },
     /// With its arguments as words: raw tracepoints.
     Words,
@@ -48,6 +50,13 @@ pub enum Context {
         /// A bit for each word that the verifier takes for a pointer.
         pointers: u16,
     },
+}
+
+impl Context {
+    /// Whether what the code returns is the verdict.
+    pub(crate) const fn has_verdict(self) -> bool {
+        matches!(self, Self::Lsm { .. } | Self::SyscallFunction { skips: true, .. })
+    }
 }
 
 /// What one policy wants at the place.

@@ -27,6 +27,9 @@ const PROBE_READ_KERNEL: u32 = 113;
 pub(crate) const PID_TGID: u32 = 14;
 pub(crate) const CURRENT_TASK: u32 = 35;
 
+/// Where `raw_syscalls:sys_exit` records what the call returns (include/trace/events/syscalls.h).
+const SYSCALL_RESULT: i16 = 16;
+
 /// Where on the stack a pointer or number is read to.
 pub(crate) const CELL: i16 = -8;
 
@@ -109,8 +112,7 @@ impl Reader {
         asm.bind(there);
     }
 
-    /// `dst` = an address that only this call of the function has, the same at its entry and its return. Spoils `R0` to `R5`
-    /// unless a scratch has been claimed.
+    /// `dst` = an address that only this call of the function has, the same at its entry and its return. Spoils `R0` to `R5`.
     pub(crate) fn key(&self, asm: &mut Assembler, dst: Reg, at_return: bool) {
         match self.context {
             Context::Registers | Context::SyscallRegisters { .. } => {
@@ -119,6 +121,11 @@ impl Reader {
                     // The return address was there and was taken from the stack.
                     asm.alu(Alu::Sub, dst, 8);
                 }
+            }
+            // A thread is in one system call at a time.
+            Context::Record => {
+                asm.call_helper(CURRENT_TASK);
+                asm.copy(dst, Reg::R0);
             }
             // One trampoline calls the programs of both, with the same context.
             _ => {
@@ -136,7 +143,7 @@ impl Reader {
             (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
                 (Reg::R10, REGS + syscall_parameter(compat, index))
             }
-            (Context::SyscallFunction { compat }, Source::Parameter(index)) => {
+            (Context::SyscallFunction { compat, .. }, Source::Parameter(index)) => {
                 // The verifier knows what it points to, and lets the code read there.
                 asm.load(Width::U64, dst, Reg::R7, 0);
                 (dst, syscall_parameter(compat, index))
@@ -164,6 +171,7 @@ impl Reader {
                 asm.load(Width::of(bytes), dst, Reg::R7, offset as i16);
                 return;
             }
+            (Context::Record, Source::Return) => (Reg::R7, SYSCALL_RESULT),
             (Context::Record, Source::Record) => {
                 self.claim(asm);
                 number(asm, Reg::R7, dst);

@@ -600,7 +600,7 @@ fn any_point() -> impl Strategy<Value = Point> {
     let context = prop_oneof![
         Just(Context::Registers),
         any::<bool>().prop_map(|compat| Context::SyscallRegisters { compat }),
-        any::<bool>().prop_map(|compat| Context::SyscallFunction { compat }),
+        any::<(bool, bool)>().prop_map(|(compat, skips)| Context::SyscallFunction { compat, skips }),
         any::<u16>().prop_map(|pointers| Context::Function {
             parameters: 6,
             pointers
@@ -652,7 +652,7 @@ fn any_point() -> impl Strategy<Value = Point> {
                     Source::Saved(_) => !at_return,
                     Source::Record | Source::Field { .. } | Source::DataLoc { .. } => context != Context::Record,
                     Source::Parameter(_) => context == Context::Record,
-                    Source::Return => matches!(context, Context::Lsm { .. } | Context::Record),
+                    Source::Return => context.has_verdict() || context == Context::Record,
                     Source::Task => false,
                 };
                 if replaced {

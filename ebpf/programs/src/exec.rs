@@ -157,7 +157,7 @@ unsafe fn identity(scratch: *mut Scratch, event: *mut ExecEvent, task: u64, now:
         (*entry).exec_id = field!(task, task_self_exec_id);
         (*entry).start = 0;
         let cred: u64 = field!(task, task_cred);
-        task::namespaces(task, cred, pid_ns, &raw mut (*entry).ns);
+        task::namespaces(task, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
         copy_key(&raw const (*entry).key, &raw mut (*event).process);
         copy_key(&raw const (*entry).parent, &raw mut (*event).parent);

@@ -82,7 +82,7 @@ fn fork(creator: u64, child: u64, pid: u32) {
         (*entry).nspid = nspid;
         (*entry).exec_id = field!(child, task_self_exec_id);
         (*entry).start = 0;
-        task::namespaces(child, cred, pid_ns, &raw mut (*entry).ns);
+        task::namespaces(child, pid_ns, &raw mut (*entry).ns);
         task::capabilities(cred, &raw mut (*entry).caps);
         if !task::remember(op::CLONE, pid, entry) {
             return;

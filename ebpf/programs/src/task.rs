@@ -213,15 +213,15 @@ macro_rules! namespace {
     }};
 }
 
-/// Writes the inode numbers of the namespaces of `task`; `pid` is that of its pid namespace (see [`nspid`]), `cred` its
-/// credentials.
+/// Writes the inode numbers of the namespaces of `task`; `pid` is that of its pid namespace (see [`nspid`]).
 ///
 /// # Safety
 ///
 /// `to` must be valid for writes.
 #[inline(always)]
-pub unsafe fn namespaces(task: u64, cred: u64, pid: u32, to: *mut Namespaces) {
+pub unsafe fn namespaces(task: u64, pid: u32, to: *mut Namespaces) {
     let nsproxy: u64 = field!(task, task_nsproxy);
+    let cred: u64 = field!(task, task_real_cred);
     let user_ns: u64 = field!(cred, cred_user_ns);
     // SAFETY: the caller vouches for it.
     unsafe {

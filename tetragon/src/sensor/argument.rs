@@ -101,9 +101,6 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
         model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
         model::Source::Parameter => plain(parameter(arg.index, point)?, point.kind.is_of_user()),
         model::Source::CurrentTask => plain(Source::Task, false),
-        model::Source::Register(_) if point.kind == PointKind::Syscalls => {
-            return Err(Reason::NotYet("registers at all system calls".into()));
-        }
         model::Source::Register(name) => {
             let (offset, bytes) =
                 register(name).ok_or_else(|| Reason::Kernel(format!("there is no register {name}")))?;

@@ -28,7 +28,7 @@ use super::{
     hash,
     images::Conditions,
     loader,
-    points::{self, PointKey, PointKind},
+    points::{self, CANNOT_SKIP, PointKey, PointKind, SECURITY},
     running::Running,
     spared, status,
     table::{ArgInfo, Errand, HookInfo},
@@ -218,7 +218,7 @@ fn lower(
         if let PointKind::Uprobe(_) = point.kind {
             return Err(Reason::NotYet("the return of a function of a program".into()));
         }
-        let Some(kind) = point.kind.returned() else {
+        let Some(key) = point.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };
         let (mut args, mut touched) = (vec![], vec![]);
@@ -270,12 +270,13 @@ fn lower(
             });
         }
         // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
-        let saved = match kind {
-            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } => save(&mut args, &mut touched)?,
+        let saved = match key.kind {
+            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } | PointKind::SyscallsReturn => {
+                save(&mut args, &mut touched)?
+            }
             _ => vec![],
         };
         entry.stage = Stage::Entry { saved };
-        let key = PointKey { kind, ..point.clone() };
         let hook = Hook {
             number: 0,
             args,
@@ -419,7 +420,7 @@ pub(super) const fn syscall_argument(index: u32) -> Source {
 fn save(args: &mut [Arg], sockets: &mut [Socket]) -> Result<Vec<Source>, Reason> {
     let mut saved = vec![];
     let mut keep = |source: &mut Source| {
-        if let Source::Parameter(_) = source {
+        if let Source::Parameter(_) | Source::Field { .. } = source {
             let known = saved.iter().position(|known| known == source);
             let index = known.unwrap_or_else(|| {
                 saved.push(*source);
@@ -580,14 +581,21 @@ pub(super) fn may_return(value: i32, action: &str, point: &PointKey) -> Result<(
                 "{action} with argError {value}: a security hook denies with -4095 to -1"
             )))
         }
-        PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => Err(Reason::Kernel(format!(
-            "{action} of {}: this kernel cannot override what functions return: it was built without \
-             CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or a signal",
+        PointKind::ModifySyscall { .. } if !(-4_095..0).contains(&value) => Err(Reason::Kernel(format!(
+            "{action} with argError {value}: what is skipped through a trampoline (fmod_ret) returns -4095 to -1"
+        ))),
+        PointKind::Kprobe if point.name.starts_with(SECURITY) => Err(Reason::Kernel(format!(
+            "{action} of {}: it can be skipped through a trampoline only, where there are no registers (data with source pt_regs), \
+             and no parameters but the first six, of types that the kernel describes; deny in a hook of its own",
             point.name
         ))),
+        PointKind::Kprobe | PointKind::Syscall { .. } if !probe::override_return() => {
+            Err(Reason::Kernel(format!("{action} of {}: {CANNOT_SKIP}", point.name)))
+        }
         PointKind::Lsm(_)
         | PointKind::Security(_)
         | PointKind::Modify(_)
+        | PointKind::ModifySyscall { .. }
         | PointKind::Kprobe
         | PointKind::Syscall { .. } => Ok(()),
         _ => Err(Reason::Kernel(format!("{action} cannot be done here"))),

@@ -193,8 +193,8 @@ impl Attached {
     }
 }
 
-/// Whether one of `hooks` skips the function by overriding what it returns.
-fn overrides(key: &PointKey, hooks: &[Hook]) -> bool {
+/// Whether one of `hooks` skips the function at its breakpoint, by overriding what it returns.
+pub(super) fn overrides(key: &PointKey, hooks: &[Hook]) -> bool {
     matches!(key.kind, PointKind::Kprobe | PointKind::Syscall { .. }) && hooks.iter().any(Hook::overrides)
 }
 
@@ -265,11 +265,14 @@ fn attach(key: &PointKey, program: &Program) -> Result<Link, Error> {
         | PointKind::SyscallFunction { .. }
         | PointKind::SyscallReturn { .. }
         | PointKind::Modify(_)
+        | PointKind::ModifySyscall { .. }
         | PointKind::FunctionReturn(_)
         | PointKind::Lsm(_)
         | PointKind::Security(_) => program.attach()?,
         PointKind::RawTracepoint => program.attach_raw_tracepoint(&key.name)?,
-        PointKind::Tracepoint | PointKind::Syscalls => program.attach_tracepoint(&key.group, &key.name)?,
+        PointKind::Tracepoint | PointKind::Syscalls | PointKind::SyscallsReturn => {
+            program.attach_tracepoint(&key.group, &key.name)?
+        }
         PointKind::Uprobe(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it. What is compared is what is
             // attached to: the path may lead elsewhere a moment later.
@@ -311,9 +314,11 @@ fn load(
         | PointKind::FunctionReturn(_)
         | PointKind::SyscallFunction { .. }
         | PointKind::SyscallReturn { .. } => "hook_function",
-        PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::Security(_) => "hook_lsm",
+        PointKind::Lsm(_) | PointKind::Modify(_) | PointKind::ModifySyscall { .. } | PointKind::Security(_) => {
+            "hook_lsm"
+        }
         PointKind::RawTracepoint => "hook_raw_tracepoint",
-        PointKind::Tracepoint | PointKind::Syscalls => "hook_tracepoint",
+        PointKind::Tracepoint | PointKind::Syscalls | PointKind::SyscallsReturn => "hook_tracepoint",
     };
     let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(too_long)?;
     let own: Vec<_> = succession
@@ -348,13 +353,13 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         | PointKind::Uprobe(_)
         | PointKind::Usdt(_) => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
-        PointKind::Tracepoint | PointKind::Syscalls => ProgramKind::Tracepoint,
+        PointKind::Tracepoint | PointKind::Syscalls | PointKind::SyscallsReturn => ProgramKind::Tracepoint,
         PointKind::Function(_) | PointKind::SyscallFunction { .. } => ProgramKind::Tracing {
             attach: TracingAttach::Entry,
             btf_id: btf_id(&key.name)?,
             sleepable: false,
         },
-        PointKind::Modify(_) => ProgramKind::Tracing {
+        PointKind::Modify(_) | PointKind::ModifySyscall { .. } => ProgramKind::Tracing {
             attach: TracingAttach::ModifyReturn,
             btf_id: btf_id(&key.name)?,
             sleepable: false,

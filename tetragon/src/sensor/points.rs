@@ -7,7 +7,7 @@ use ebpf_codegen::Context;
 use ebpf_loader::probe;
 use policy::{
     model::{self, Enforcer, Functions, HookKind, OverrideMethod, Target},
-    syscalls::Syscall,
+    syscalls::{Abi, Syscall},
 };
 use policy_btf::LSM;
 
@@ -34,6 +34,20 @@ pub(super) struct PointKey {
 }
 
 impl PointKey {
+    /// What sees the return of what this sees.
+    pub(super) fn returned(&self) -> Option<Self> {
+        let kind = self.kind.returned()?;
+        let name = match kind {
+            PointKind::SyscallsReturn => "sys_exit".to_owned(),
+            _ => self.name.clone(),
+        };
+        Some(Self {
+            kind,
+            name,
+            ..self.clone()
+        })
+    }
+
     /// Of a place that says nothing of arguments.
     pub(super) fn new(kind: PointKind, group: &str, name: &str) -> Self {
         Self {
@@ -68,12 +82,19 @@ pub(super) enum PointKind {
     },
     /// All system calls, by the tracepoint that each of them passes.
     Syscalls,
+    /// Their returns, likewise.
+    SyscallsReturn,
     /// The return of a function, by breakpoint.
     KprobeReturn,
     /// A function, through a trampoline.
     Function(Parameters),
     /// A function that may be skipped, through a trampoline.
     Modify(Parameters),
+    /// The same with a system call.
+    ModifySyscall {
+        /// As above.
+        compat: bool,
+    },
     /// The return of a function, through a trampoline.
     FunctionReturn(Parameters),
     /// The return of a system call, through a trampoline.
@@ -119,7 +140,10 @@ impl PointKind {
         match self {
             Self::Kprobe | Self::KprobeReturn | Self::Uprobe(_) | Self::Usdt(_) => Context::Registers,
             Self::Syscall { compat } => Context::SyscallRegisters { compat },
-            Self::SyscallFunction { compat } | Self::SyscallReturn { compat } => Context::SyscallFunction { compat },
+            Self::SyscallFunction { compat } | Self::SyscallReturn { compat } => {
+                Context::SyscallFunction { compat, skips: false }
+            }
+            Self::ModifySyscall { compat } => Context::SyscallFunction { compat, skips: true },
             Self::Function(Parameters { count, pointers }) | Self::FunctionReturn(Parameters { count, pointers }) => {
                 Context::Function {
                     parameters: count,
@@ -130,7 +154,7 @@ impl PointKind {
             | Self::Security(Parameters { pointers, .. })
             | Self::Modify(Parameters { pointers, .. }) => Context::Lsm { pointers },
             Self::RawTracepoint => Context::Words,
-            Self::Tracepoint | Self::Syscalls => Context::Record,
+            Self::Tracepoint | Self::Syscalls | Self::SyscallsReturn => Context::Record,
         }
     }
 
@@ -142,9 +166,11 @@ impl PointKind {
             | Self::SyscallFunction { .. }
             | Self::SyscallReturn { .. }
             | Self::Syscalls
+            | Self::SyscallsReturn
             | Self::KprobeReturn
             | Self::Function(_)
             | Self::Modify(_)
+            | Self::ModifySyscall { .. }
             | Self::Security(_)
             | Self::FunctionReturn(_) => op::KPROBE,
             Self::Lsm(_) => op::LSM,
@@ -160,30 +186,31 @@ impl PointKind {
             Self::Kprobe | Self::Syscall { .. } => "kprobe",
             Self::KprobeReturn => "kretprobe",
             Self::Function(_) | Self::SyscallFunction { .. } => "fentry",
-            Self::Modify(_) => "fmod_ret",
+            Self::Modify(_) | Self::ModifySyscall { .. } => "fmod_ret",
             Self::FunctionReturn(_) | Self::SyscallReturn { .. } => "fexit",
             Self::Lsm(_) | Self::Security(_) => "lsm",
             Self::RawTracepoint => "raw_tracepoint",
-            Self::Tracepoint | Self::Syscalls => "tracepoint",
+            Self::Tracepoint | Self::Syscalls | Self::SyscallsReturn => "tracepoint",
             Self::Uprobe(_) => "uprobe",
             Self::Usdt(_) => "usdt",
         }
     }
 
     /// What sees the return of what this sees.
-    pub(super) const fn returned(self) -> Option<Self> {
+    const fn returned(self) -> Option<Self> {
         match self {
             Self::Kprobe | Self::Syscall { .. } => Some(Self::KprobeReturn),
-            Self::SyscallFunction { compat } => Some(Self::SyscallReturn { compat }),
+            Self::SyscallFunction { compat } | Self::ModifySyscall { compat } => Some(Self::SyscallReturn { compat }),
             Self::Function(parameters) | Self::Modify(parameters) => Some(Self::FunctionReturn(parameters)),
+            Self::Syscalls => Some(Self::SyscallsReturn),
             Self::KprobeReturn
             | Self::SyscallReturn { .. }
+            | Self::SyscallsReturn
             | Self::FunctionReturn(_)
             | Self::Lsm(_)
             | Self::Security(_)
             | Self::RawTracepoint
             | Self::Tracepoint
-            | Self::Syscalls
             | Self::Uprobe(_)
             | Self::Usdt(_) => None,
         }
@@ -193,7 +220,7 @@ impl PointKind {
     pub(super) const fn sees_return(self) -> bool {
         matches!(
             self,
-            Self::KprobeReturn | Self::SyscallReturn { .. } | Self::FunctionReturn(_)
+            Self::KprobeReturn | Self::SyscallReturn { .. } | Self::SyscallsReturn | Self::FunctionReturn(_)
         )
     }
 
@@ -201,7 +228,12 @@ impl PointKind {
     pub(super) const fn is_of_user(self) -> bool {
         matches!(
             self,
-            Self::Syscall { .. } | Self::SyscallFunction { .. } | Self::Syscalls | Self::Uprobe(_) | Self::Usdt(_)
+            Self::Syscall { .. }
+                | Self::SyscallFunction { .. }
+                | Self::ModifySyscall { .. }
+                | Self::Syscalls
+                | Self::Uprobe(_)
+                | Self::Usdt(_)
         )
     }
 }
@@ -234,12 +266,12 @@ pub(super) fn of(
             points
         }
         Target::Functions(Functions::AllSyscalls) => {
-            if Needs::of(hook, method).overrides {
-                return Err(Reason::Kernel(
-                    "all system calls cannot be overridden at once: name those that are to be".into(),
-                ));
+            let needs = Needs::of(hook, method);
+            if needs.overrides || needs.registers {
+                each_syscall(&needs, kernel)?
+            } else {
+                vec![all_syscalls_at_once()]
             }
-            vec![PointKey::new(PointKind::Syscalls, "raw_syscalls", "sys_enter")]
         }
         Target::Functions(Functions::Matching(pattern)) => {
             let kind = function_kind(Needs::of(hook, method), kernel);
@@ -299,11 +331,6 @@ pub(super) fn of_enforcer(
         all_syscalls,
         functions,
     } = enforcer;
-    if *all_syscalls {
-        return Err(Reason::Kernel(
-            "all system calls cannot be stopped at once: name those that are to be".into(),
-        ));
-    }
     let needs = Needs {
         overrides,
         method,
@@ -314,8 +341,15 @@ pub(super) fn of_enforcer(
         let point = kernel.is_function(name).then(|| PointKey::new(kind(name), "", name));
         point.ok_or_else(|| Reason::Kernel(format!("the kernel has no function `{name}`")))
     };
+    // Not the tracepoint that all of them pass: what is told at the function of a call would come too late there.
+    let all = if *all_syscalls {
+        each_syscall(&needs, kernel)?
+    } else {
+        vec![]
+    };
     let syscalls = syscalls.iter().map(|syscall| syscall_point(&needs, syscall, kernel));
-    syscalls.chain(functions.iter().map(function)).collect()
+    let named = syscalls.chain(functions.iter().map(function));
+    all.into_iter().map(Ok).chain(named).collect()
 }
 
 /// What is asked for at a function.
@@ -402,28 +436,86 @@ fn can_be_trampoline(needs: &Needs, parameters: &[u32], kernel: &Running<'_>, na
     !needs.registers && parameters.all(|&index| kernel.is_readable(name, index)) && !probe::can_be_skipped(name)
 }
 
+/// The tracepoint that all system calls pass.
+fn all_syscalls_at_once() -> PointKey {
+    PointKey::new(PointKind::Syscalls, "raw_syscalls", "sys_enter")
+}
+
+/// The hook points of all system calls that the kernel has, each by itself: some hundreds. If they are to be skipped, those that
+/// can be: not the functions of calls that the kernel was built without, which do nothing but fail.
+fn each_syscall(needs: &Needs, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
+    let mut points = vec![];
+    for syscall in Syscall::all(Abi::NATIVE) {
+        let there = syscall.symbols().iter().any(|symbol| kernel.is_function(symbol));
+        // Through a trampoline, what does not return cannot be skipped.
+        if !there || needs.overrides && !returns(&syscall) && !probe::override_return() {
+            continue;
+        }
+        let point = syscall_point(needs, &syscall, kernel)?;
+        let breakpoint = matches!(point.kind, PointKind::Syscall { .. });
+        if !needs.overrides || !breakpoint || probe::can_be_skipped(&point.name) {
+            points.push(point);
+        }
+    }
+    if points.is_empty() {
+        return Err(Reason::Kernel(format!("all system calls: {CANNOT_SKIP}")));
+    }
+    Ok(points)
+}
+
+/// What kernels lack that can skip no system call.
+pub(super) const CANNOT_SKIP: &str = "this kernel cannot override what functions return: it was built without \
+    CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or a signal";
+
+/// Whether the call returns to who makes it.
+fn returns(syscall: &Syscall) -> bool {
+    !matches!(syscall.name, "exit" | "exit_group")
+}
+
 /// The hook point of a system call.
 ///
 /// Where returns are seen by breakpoints, the kernel keeps so many calls in mind as it has processors, or ten
 /// (`register_kretprobe`, kernel/kprobes.c): as long as others wait in the same call, a return passes unseen. Trampolines
 /// have no such limit; but of a call that never returns they would be held for ever.
 fn syscall_point(needs: &Needs, syscall: &Syscall, kernel: &Running<'_>) -> Result<PointKey, Reason> {
-    if needs.overrides && needs.method == Some(OverrideMethod::FmodRet) {
-        return Err(Reason::NotYet(
-            "override-method fmod-ret for system calls (override-return is what they have)".into(),
-        ));
-    }
     let name = syscall.symbols().into_iter().find(|symbol| kernel.is_function(symbol));
     let name = name.ok_or_else(|| Reason::Kernel(format!("the kernel has no system call `{syscall}`")))?;
     let compat = syscall.abi.is_32_bit();
-    let returns = !matches!(syscall.name, "exit" | "exit_group");
+    let returns = returns(syscall);
     let better = needs.returns || !probe::preemptible();
     // The only parameter are the registers of the call.
     let trampoline = kernel.parameters(&name) == Some(1) && can_be_trampoline(needs, &[0], kernel, &name);
-    let kind = if returns && better && trampoline && !needs.overrides {
+    if needs.overrides && !returns && needs.method == Some(OverrideMethod::FmodRet) {
+        return Err(Reason::Kernel(format!(
+            "{syscall} does not return, so it cannot be skipped through a trampoline (fmod_ret)"
+        )));
+    }
+    let kind = if needs.overrides && is_modified(needs.method, &name, kernel)? {
+        PointKind::ModifySyscall { compat }
+    } else if returns && better && trampoline && !needs.overrides {
         PointKind::SyscallFunction { compat }
     } else {
         PointKind::Syscall { compat }
     };
     Ok(PointKey::new(kind, "", &name))
+}
+
+/// Whether the function `name` of a system call is skipped through a trampoline: where a policy asks for it, or the kernel has
+/// nothing else.
+///
+/// By breakpoint is better where the kernel itself can be preempted: the program is run for each call.
+fn is_modified(method: Option<OverrideMethod>, name: &str, kernel: &Running<'_>) -> Result<bool, Reason> {
+    let can_be = || {
+        let function = kernel.types.function(name);
+        function.is_some_and(|function| probe::can_be_modified(function.id.0))
+    };
+    match method {
+        Some(OverrideMethod::OverrideReturn) => Ok(false),
+        None => Ok(!probe::override_return() && can_be()),
+        Some(OverrideMethod::FmodRet) if can_be() => Ok(true),
+        Some(OverrideMethod::FmodRet) => Err(Reason::Kernel(format!(
+            "override-method fmod-ret: this kernel lets no program skip {name}: newer ones do, for 64-bit programs, and those \
+             built with CONFIG_FUNCTION_ERROR_INJECTION; use a security_ function or an LSM hook, or a signal"
+        ))),
+    }
 }

@@ -27,7 +27,7 @@ use super::{
     images::{self, Conditions},
     lower::{self, Wanted},
     point::{self, Attached, Keeping},
-    points::PointKey,
+    points::{PointKey, PointKind},
     resident::{Placed, Resident, State, is_enforcer, selectors},
     running::{Running, Symbols},
     tracepoint,
@@ -583,6 +583,16 @@ impl Sensors {
     /// Makes `point` do what all policies want of it.
     fn settle(&mut self, point: &PointKey, kind: ProgramKind, workshop: &Workshop) -> Result<(), Error> {
         let hooks = self.hooks_at(point);
+        if let Some(rival) = self.rival(point, &hooks) {
+            return Err(Error::Hook {
+                policy: String::new(),
+                hook: point.name.clone(),
+                reason: format!(
+                    "another policy skips it by {}, and both spoil each other: give both the same override-method",
+                    rival.kind.name()
+                ),
+            });
+        }
         if hooks.is_empty() {
             self.points.remove(point);
         } else if let Some(attached) = self.points.get_mut(point) {
@@ -596,6 +606,23 @@ impl Sensors {
             self.points.insert(point.clone(), attached);
         }
         Ok(())
+    }
+
+    /// What else skips the function at `point`, one of them at its breakpoint and one through a trampoline: the trampoline would
+    /// run the function all the same, or spoil what is returned instead (seen on 6.12).
+    fn rival(&self, point: &PointKey, hooks: &[Hook]) -> Option<PointKey> {
+        let of_kind = |kind| PointKey { kind, ..point.clone() };
+        match point.kind {
+            PointKind::ModifySyscall { compat } if !hooks.is_empty() => {
+                let rival = of_kind(PointKind::Syscall { compat });
+                point::overrides(&rival, &self.hooks_at(&rival)).then_some(rival)
+            }
+            PointKind::Syscall { compat } if point::overrides(point, hooks) => {
+                let rival = of_kind(PointKind::ModifySyscall { compat });
+                self.points.contains_key(&rival).then_some(rival)
+            }
+            _ => None,
+        }
     }
 
     /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that

@@ -217,6 +217,8 @@ struct Machine<'a> {
     latest: [u8; 8],
     owners: Owners,
     told: [u64; 2],
+    /// What tells the call from others.
+    key: u64,
     done: Vec<Done>,
 }
 
@@ -232,7 +234,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         bytes
     };
     let system_call = match context {
-        Context::SyscallRegisters { compat: true } | Context::SyscallFunction { compat: true } => {
+        Context::SyscallRegisters { compat: true } | Context::SyscallFunction { compat: true, .. } => {
             [40, 88, 96, 104, 112, 32]
         }
         _ => [112, 104, 96, 56, 72, 64],
@@ -248,6 +250,7 @@ pub(super) fn run(code: &Code, world: &World, context: Context, at_return: bool)
         latest: world.latest.to_le_bytes(),
         owners: Owners::default(),
         told: world.told,
+        key: super::oracle::key(context, world),
         done: vec![],
     };
     if let Context::SyscallRegisters { .. } = context {
@@ -454,13 +457,7 @@ impl Machine<'_> {
             }
             Some(runtime::FORGET) => self.note(Done::Forget(r1, r2)),
             Some(runtime::RESUME) => {
-                let stacks = [ENTERED, ENTERED + 8].map(u64::to_le_bytes);
-                let entered = if stacks.iter().any(|stack| self.context[152..160] == *stack) && r3 != CONTEXT {
-                    ENTERED
-                } else {
-                    CONTEXT
-                };
-                if r3 != entered {
+                if r3 != self.key {
                     return Err(format!("{r3:#x} is not the key of the call"));
                 }
                 match self.world.kept[r2 as usize % 2] {

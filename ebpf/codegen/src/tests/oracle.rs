@@ -74,7 +74,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 && skips
                 && !hook.monitor
             {
-                done.push(Done::Forget(u64::from(hook.number), key(point)));
+                done.push(Done::Forget(u64::from(hook.number), key(point.context, world)));
                 whole = Hook {
                     stage: Stage::Whole,
                     ..hook.clone()
@@ -197,7 +197,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             break;
         }
         if missed && let Stage::Entry { .. } = hook.stage {
-            done.push(Done::Forget(u64::from(hook.number), key(point)));
+            done.push(Done::Forget(u64::from(hook.number), key(point.context, world)));
         }
         if withdrawn {
             done.push(Done::Begin(0x600 | u64::from(point.op), u64::from(hook.number), 0));
@@ -293,9 +293,10 @@ fn send(signal: u64, done: &mut Vec<Done>) {
 }
 
 /// What tells the call from others.
-fn key(point: &Point) -> u64 {
-    match point.context {
+pub(super) fn key(context: Context, world: &World) -> u64 {
+    match context {
         Context::Registers | Context::SyscallRegisters { .. } => ENTERED,
+        Context::Record => world.task,
         _ => CONTEXT,
     }
 }
@@ -337,7 +338,7 @@ fn keep(point: &Point, hook: &Hook, saved: &[Source], (world, owner): (&World, u
     for (word, source) in words.iter_mut().zip(saved) {
         *word = self::word(*source, hook, world).unwrap_or(0);
     }
-    Done::Keep(u64::from(hook.number), key(point), words, owner, quiet)
+    Done::Keep(u64::from(hook.number), key(point.context, world), words, owner, quiet)
 }
 
 fn report(

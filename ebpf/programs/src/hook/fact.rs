@@ -35,7 +35,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
             let (_, pid_ns) = task::nspid(task);
             let mut all = Namespaces::default();
             // SAFETY: a local.
-            unsafe { task::namespaces(task, cred, pid_ns, &raw mut all) };
+            unsafe { task::namespaces(task, pid_ns, &raw mut all) };
             u64::from(all.at(what.wrapping_sub(fact::NAMESPACE)))
         }
     }
@@ -53,7 +53,7 @@ fn change(what: u32, task: u64, cred: u64) -> u64 {
     // harm: they remember the same.
     unsafe {
         match what {
-            fact::NAMESPACES_CHANGED | fact::REMEMBER_NAMESPACES => namespaces(what, task, cred, entry),
+            fact::NAMESPACES_CHANGED | fact::REMEMBER_NAMESPACES => namespaces(what, task, entry),
             fact::REMEMBER_CAPABILITIES => {
                 task::capabilities(cred, &raw mut (*entry).caps);
                 0
@@ -129,12 +129,12 @@ pub fn hook_images(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn namespaces(what: u32, task: u64, cred: u64, entry: *mut ProcessEntry) -> u64 {
+unsafe fn namespaces(what: u32, task: u64, entry: *mut ProcessEntry) -> u64 {
     let (_, pid_ns) = task::nspid(task);
     let mut now = Namespaces::default();
     // SAFETY: the caller's entry.
     unsafe {
-        task::namespaces(task, cred, pid_ns, &raw mut now);
+        task::namespaces(task, pid_ns, &raw mut now);
         if what == fact::REMEMBER_NAMESPACES {
             (*entry).ns = now;
             return 0;
