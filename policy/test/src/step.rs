@@ -59,6 +59,9 @@ pub enum Step {
         of: String,
         /// Where; folders on the way are made.
         path: String,
+        /// Whatever is there already does as well: steps mount over it, as `tester as` does, or only look at it.
+        #[serde(default)]
+        unless_there: bool,
     },
     /// Mount a tmpfs.
     Tmpfs {

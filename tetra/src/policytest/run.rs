@@ -380,10 +380,14 @@ fn is_of_policy(event: &Value) -> bool {
     inner.any(|inner| inner.get("policy_name").is_some())
 }
 
-/// Where `step` wants a copy of a program, if another one is there already.
+/// Where `step` wants a copy of a program, if another one is there already that does not do.
 fn taken(step: &Step) -> Option<&str> {
     match step {
-        Step::Copy { path, .. } if Path::new(path).exists() => Some(path),
+        Step::Copy {
+            path,
+            unless_there: false,
+            ..
+        } if Path::new(path).exists() => Some(path),
         _ => None,
     }
 }

@@ -84,7 +84,7 @@ impl Workload {
                 }
                 act::write(&path, &text, mode)
             }
-            Step::Copy { of, path } => {
+            Step::Copy { of, path, .. } => {
                 let (of, path) = (self.expand(of)?, PathBuf::from(self.expand(path)?));
                 if path.exists() {
                     return Ok(());

@@ -203,7 +203,7 @@ impl Running {
             }
             Step::Write { path, text, mode } => act::write(Path::new(&self.expand(path)?), &self.expand(text)?, mode),
             Step::Load => bail!("a case gives policies to the agent with tetra or a flag"),
-            Step::Copy { of, path } => {
+            Step::Copy { of, path, .. } => {
                 let (of, path) = (self.expand(of)?, PathBuf::from(self.expand(path)?));
                 if path.exists() {
                     return Ok(());
