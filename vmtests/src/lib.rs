@@ -1,7 +1,7 @@
 //! What runs inside the test machines, and what host and guest say to each other.
 //!
 //! The host side, which builds the machine and judges the stream, is `cargo xtask vmtest`. It reads [`protocol`],
-//! [`machine`] and [`budget`]; everything else runs in the guest:
+//! [`machine`], [`budget`] and [`everyday`]; everything else runs in the guest:
 //!
 //! - `vm-init` ([`guest`]) is process 1: it sets the machine up, runs each case of its plan and reports.
 //! - `tester` ([`tester`]) is what the cases observe: one binary, one behaviour a subcommand.
@@ -13,6 +13,7 @@
 
 pub mod budget;
 pub mod case;
+pub mod everyday;
 pub mod guest;
 pub mod machine;
 pub mod protocol;

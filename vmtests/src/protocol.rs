@@ -40,7 +40,7 @@ pub struct Plan {
     pub mode: Mode,
     /// Name of the kernel in the matrix (`6.12`), which cases refer to.
     pub kernel: String,
-    /// Names of the cases or benchmark rows to run, in this order. The host has applied the user's filter.
+    /// Names of the cases, benchmark rows or policies, in this order. The host has applied the user's filter.
     pub names: Vec<String>,
     /// Kernel modules to load first, in this order, as paths in the guest.
     pub modules: Vec<String>,
@@ -75,6 +75,8 @@ pub enum Mode {
     Test,
     /// Measure rows with counted instructions.
     Bench,
+    /// Count what policies tell of on a machine on which nothing is amiss. The initramfs is a whole userland.
+    Noise,
     /// Show events of a small workload on the console, then give a shell.
     Demo,
     /// Give a shell on the console, with the agent ready to be started.

@@ -6,7 +6,7 @@ use crate::kernel::{self, Kernel};
 use crate::machine::Machine;
 use crate::protocol::{Event, Mode, Plan, Verdict};
 use crate::vm::folder::Folder;
-use crate::vm::machine::Run;
+use crate::vm::machine::{MEMORY, Run};
 use crate::{budget, build, setup, tool, vmtest};
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
@@ -56,6 +56,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             kernel,
             payload: &payload,
             plan: plan(kernel, &rows),
+            memory: MEMORY,
             counted: true,
             limit: LIMIT,
             folder: &folder,

@@ -8,6 +8,7 @@ use crate::initramfs::Payload;
 use crate::{paths, setup, tool};
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::path::PathBuf;
 
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
@@ -40,12 +41,17 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// Builds everything and packs it for test machines; with `as_built`, packs what was built last.
 pub(crate) fn payload(as_built: bool) -> Result<Payload> {
+    Payload::new(&programs(as_built)?)
+}
+
+/// The folder of the programs, which are built unless what was built last will do.
+pub(crate) fn programs(as_built: bool) -> Result<PathBuf> {
     if as_built {
-        return Payload::new(&user::folder());
+        return Ok(user::folder());
     }
     setup::for_build()?;
     bpf::build()?;
-    Payload::new(&user::build()?)
+    user::build()
 }
 
 /// Copies a file by replacing it, so that a program that runs from there goes on undisturbed.

@@ -4,6 +4,7 @@
 
 pub(crate) mod report;
 
+use crate::everyday::{self, Everyday, Phase};
 use crate::paths;
 use crate::protocol::EXAMPLES;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,10 +16,15 @@ use std::path::Path;
 /// How the files of tests end.
 const TEST: &str = ".test.toml";
 
+/// The entry of what a policy tells of where nothing is amiss, as `cargo xtask noise` counts it: numbers, and perhaps a
+/// semicolon and what is to be said of them.
+pub(crate) const NOISE: &str = "Noise";
+
 /// What the comment of a policy tells, and whether each must.
-const ENTRIES: [(&str, bool); 5] = [
+const ENTRIES: [(&str, bool); 6] = [
     ("ATT&CK", true),
     ("Cost", true),
+    (NOISE, false),
     ("Blind spots", true),
     ("Kernels", true),
     ("Differs", false),
@@ -27,13 +33,16 @@ const ENTRIES: [(&str, bool); 5] = [
 /// The folders, in the order in which they are shown, and what is in each.
 const FOLDERS: [(&str, &str); 4] = [
     ("quickstart", "To begin with."),
-    ("policylibrary", "To be switched on and left on."),
+    (LIBRARY, "To be switched on and left on."),
     (
         "tracingpolicy",
         "What can be asked of the kernel, one thing each: to be adapted.",
     ),
     ("other", "For clusters, with what they are about."),
 ];
+
+/// The folder of policies that are left on: each says how much it tells of where nothing is amiss ([`NOISE`]).
+pub(crate) const LIBRARY: &str = "policylibrary";
 
 /// Arguments of `cargo xtask examples`.
 #[derive(clap::Args)]
@@ -63,6 +72,12 @@ pub(crate) fn tests() -> Result<Vec<String>> {
     let files = files_below(&paths::root().join(EXAMPLES), EXAMPLES)?;
     let names = files.iter().filter_map(|file| file.strip_suffix(TEST));
     Ok(names.map(str::to_owned).collect())
+}
+
+/// Files of the policies in a folder of the examples and below it, as paths in that of the examples, in order.
+pub(crate) fn policies(folder: &str) -> Result<Vec<String>> {
+    let files = files_below(&paths::root().join(EXAMPLES).join(folder), folder)?;
+    Ok(files.into_iter().filter(|file| stem(file).is_some()).collect())
 }
 
 /// The name of a policy's file without its end.
@@ -144,14 +159,19 @@ what the policy is about and looks whether the agent tells of it; what came of t
 "
     .to_owned();
     for (name, about) in FOLDERS {
+        let noise = name == LIBRARY;
         let inner = folder.join(name);
         if !inner.exists() {
             continue;
         }
-        let _ = write!(
-            text,
-            "\n## {name}\n\n{about}\n\n| policy | what it does | ATT&CK | kernels |\n| --- | --- | --- | --- |\n"
-        );
+        let _ = write!(text, "\n## {name}\n\n{about}\n");
+        let mut columns = vec!["what it does", "ATT&CK", "kernels"];
+        if noise {
+            columns.push("noise");
+            text.push_str(&everyday()?);
+        }
+        let rule = " --- |".repeat(columns.len());
+        let _ = write!(text, "\n| policy | {} |\n| --- |{rule}\n", columns.join(" | "));
         for file in files_below(&inner, name)? {
             if stem(&file).is_none() {
                 continue;
@@ -160,9 +180,29 @@ what the policy is about and looks whether the agent tells of it; what came of t
             let policy = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
             let About { summary, entries } = About::parse(&policy).with_context(|| path.display().to_string())?;
             let short = file.split_once('/').map_or(&*file, |(_, rest)| rest);
-            let cells = [&summary, &entries["ATT&CK"], &entries["Kernels"]].map(|cell| cell.replace('|', "\\|"));
+            let mut cells = vec![&*summary, &entries["ATT&CK"], &entries["Kernels"]];
+            if noise {
+                let told = entries
+                    .get(NOISE)
+                    .with_context(|| format!("{file}: there is no {NOISE}"))?;
+                cells.push(told.split(';').next().unwrap_or_default());
+            }
+            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
             let _ = writeln!(text, "| [{short}]({file}) | {} |", cells.join(" | "));
         }
+    }
+    Ok(text)
+}
+
+/// What the numbers of noise are of.
+fn everyday() -> Result<String> {
+    let Everyday { userland, phases } = everyday::parse(everyday::TEXT).context("vmtests/everyday.toml")?;
+    let mut text = format!(
+        "\nNoise is how many events came of each where nothing is amiss, counted by `cargo xtask noise` with all of them loaded:\n{}, Linux 6.12.\n\n",
+        userland.about
+    );
+    for Phase { name, about, .. } in phases {
+        let _ = writeln!(text, "- {name}: {about}");
     }
     Ok(text)
 }

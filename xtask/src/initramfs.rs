@@ -1,7 +1,7 @@
 //! What a test machine finds in its memory when it starts: an initramfs, and nothing else.
 //!
-//! It is two archives one after the other, as the kernel allows: the payload, made once a run, and what differs from
-//! machine to machine. Neither is compressed: emulated decompression takes longer than reading.
+//! It is archives one after the other, as the kernel allows: the payload, made once a run, which may have a whole userland
+//! before it, and what differs from machine to machine. Neither is compressed: emulated decompression takes longer than reading.
 
 mod cpio;
 mod host;

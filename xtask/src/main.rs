@@ -14,6 +14,10 @@ mod bench;
 mod budget;
 mod build;
 mod demo;
+// As above.
+#[path = "../../vmtests/src/everyday.rs"]
+#[allow(dead_code, unreachable_pub, reason = "part of another crate")]
+mod everyday;
 mod examples;
 mod initramfs;
 mod kernel;
@@ -21,6 +25,7 @@ mod kernel;
 #[path = "../../vmtests/src/machine.rs"]
 #[allow(dead_code, unreachable_pub, reason = "part of another crate")]
 mod machine;
+mod noise;
 mod paths;
 // As above.
 #[path = "../../vmtests/src/protocol.rs"]
@@ -50,6 +55,8 @@ enum Xtask {
     Vmtest(vmtest::Args),
     /// Measure costs in executed instructions, and compare them with their budgets.
     Bench(bench::Args),
+    /// Count what the policies of the library tell of on an everyday machine.
+    Noise(noise::Args),
     /// Show the agent at work on the newest kernel, in an emulated machine.
     Demo(demo::Args),
     /// Write the list of example policies, from what they say of themselves.
@@ -64,6 +71,7 @@ fn main() -> ExitCode {
         Xtask::Build(args) => build::main(&args),
         Xtask::Vmtest(args) => vmtest::main(&args),
         Xtask::Bench(args) => bench::main(&args),
+        Xtask::Noise(args) => noise::main(&args),
         Xtask::Demo(args) => demo::main(&args),
         Xtask::Examples(args) => examples::main(&args),
         Xtask::Test(args) => test::main(&args),

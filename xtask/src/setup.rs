@@ -11,6 +11,7 @@ mod debian;
 pub(crate) mod linker;
 pub(crate) mod nextest;
 pub(crate) mod rust_src;
+pub(crate) mod userland;
 
 use crate::{kernel, tool};
 use anyhow::Result;

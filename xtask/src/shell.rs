@@ -6,6 +6,7 @@ use crate::machine::Machine;
 use crate::protocol::{EXIT_DONE, Mode, Plan, Terminal};
 use crate::tool;
 use crate::vm::folder::Folder;
+use crate::vm::machine::MEMORY;
 use crate::vm::qemu::{Console, Qemu};
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -37,7 +38,7 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
         image: kernel.image.clone(),
         initramfs: initramfs.clone(),
         processors: 1,
-        memory: 1024,
+        memory: MEMORY,
         counted: false,
         console: if terminal { Console::Terminal } else { Console::Output },
         report: Some(folder.path().join("report.jsonl")),

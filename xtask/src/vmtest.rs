@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::protocol::{EXAMPLES, Event, Mode, Plan, Verdict};
 use crate::vm::excerpt::excerpt;
 use crate::vm::folder::Folder;
-use crate::vm::machine::Run;
+use crate::vm::machine::{MEMORY, Run};
 use crate::vm::stream::Report;
 use crate::{build, paths, setup, shell, tool, verifier};
 use anyhow::{Context as _, Result, bail};
@@ -195,6 +195,7 @@ fn one(
             report: args.report,
             terminal: None,
         },
+        memory: MEMORY,
         counted: false,
         limit,
         folder: &folder,

@@ -4,9 +4,9 @@ use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use super::{RUNNER, dump, setup};
+use super::{RUNNER, dump, noise, setup};
 use crate::{
-    protocol::{EXIT_BROKEN, EXIT_DONE, EXIT_WATCHDOG, PLAN_PATH, Plan},
+    protocol::{EXIT_BROKEN, EXIT_DONE, EXIT_WATCHDOG, Mode, PLAN_PATH, Plan},
     sys::{port, process},
 };
 
@@ -31,6 +31,9 @@ fn boot() -> Result<i32> {
     setup::mounts()?;
     let plan = read_plan()?;
     setup::machine(&plan)?;
+    if plan.mode == Mode::Noise {
+        return noise::hand_over();
+    }
     watch(plan.watchdog_s);
     let runner = Command::new("/proc/self/exe")
         .arg(RUNNER)
@@ -67,8 +70,9 @@ fn watch(seconds: u64) {
     });
 }
 
-/// Ends QEMU with `status`. A kernel without a way to the exit device powers off, which ends QEMU with 0.
-fn end(status: i32) -> ! {
+/// Ends QEMU with `status`, whichever process asks for it. A kernel without a way to the exit device powers off, which ends
+/// QEMU with 0.
+pub(super) fn end(status: i32) -> ! {
     let error = port::exit(status);
     eprintln!("vm-init: the exit device cannot be reached ({error}): powering off");
     let _ = rustix::system::reboot(rustix::system::RebootCommand::PowerOff);

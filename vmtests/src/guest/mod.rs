@@ -12,6 +12,7 @@ pub mod init;
 pub mod interactive;
 pub mod leak;
 pub mod losses;
+pub mod noise;
 pub mod report;
 pub mod run;
 pub mod runner;

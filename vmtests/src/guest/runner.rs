@@ -5,13 +5,13 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Reporter, bench, examples, init, interactive, report,
+    Reporter, bench, examples, init, interactive, noise, report,
     run::{self, Ran},
     setup,
 };
 use crate::{
     case::{self, Case},
-    protocol::{EXAMPLES, Event, Mode, PROJECT, Plan, Verdict},
+    protocol::{EXAMPLES, EXIT_BROKEN, EXIT_DONE, Event, Mode, PROJECT, Plan, Verdict},
 };
 
 /// Most bytes of the reason of a failure.
@@ -36,6 +36,14 @@ fn plan() -> Result<()> {
     match plan.mode {
         Mode::Test => tests(&plan),
         Mode::Bench => bench::rows(&plan, &mut boot()?),
+        Mode::Noise => match boot().and_then(|mut reporter| noise::measure(&plan, &mut reporter)) {
+            // Process 1 is not this project's, and waits for nobody.
+            Ok(()) => init::end(EXIT_DONE),
+            Err(error) => {
+                eprintln!("vm-init: {error:#}");
+                init::end(EXIT_BROKEN)
+            }
+        },
         Mode::Demo => interactive::demo(plan.terminal),
         Mode::Shell => interactive::shell(plan.terminal),
     }

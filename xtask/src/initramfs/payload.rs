@@ -41,25 +41,39 @@ impl Payload {
         archive.file("/etc/group", 0o644, GROUP.as_bytes());
         archive.file("/etc/nsswitch.conf", 0o644, b"passwd: files\ngroup: files\n");
         host::add(&mut archive)?;
-
-        add(&mut archive, "/init", &programs.join("vm-init"))?;
-        for name in ["tetragon", "tetra"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(guest_programs()?)
-        {
-            add(&mut archive, &format!("{PROJECT}/bin/{name}"), &programs.join(&name))?;
-        }
-        add(&mut archive, &format!("{PROJECT}/bpf/tetragon.bpf.o"), &paths::object())?;
-        for (name, folder) in [("cases", "vmtests/cases"), ("examples", "examples")] {
-            add_tree(&mut archive, &format!("{PROJECT}/{name}"), &paths::root().join(folder))?;
-        }
+        add_project(&mut archive, programs)?;
         Ok(Self(archive.finish()))
+    }
+
+    /// The same without programs of the host, on top of the `userland`, an archive.
+    pub(crate) fn on(userland: &Path, programs: &Path) -> Result<Self> {
+        let mut archive = Archive::new();
+        add_project(&mut archive, programs)?;
+        let mut bytes = fs::read(userland).with_context(|| format!("read {}", userland.display()))?;
+        bytes.extend(archive.finish());
+        Ok(Self(bytes))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Adds what was built in the folder `programs`, the cases and the examples.
+fn add_project(archive: &mut Archive, programs: &Path) -> Result<()> {
+    add(archive, "/init", &programs.join("vm-init"))?;
+    for name in ["tetragon", "tetra"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(guest_programs()?)
+    {
+        add(archive, &format!("{PROJECT}/bin/{name}"), &programs.join(&name))?;
+    }
+    add(archive, &format!("{PROJECT}/bpf/tetragon.bpf.o"), &paths::object())?;
+    for (name, folder) in [("cases", "vmtests/cases"), ("examples", "examples")] {
+        add_tree(archive, &format!("{PROJECT}/{name}"), &paths::root().join(folder))?;
+    }
+    Ok(())
 }
 
 /// Names of the programs of crate `vmtests`.

@@ -257,6 +257,15 @@ impl Mirror {
             .context("the machine uses no mirror of Debian: set XTASK_DEBIAN_MIRROR to the address of one")
     }
 
+    /// Where the packages of a release are.
+    fn address(&self, suite: &str) -> &str {
+        if suite.ends_with("-security") {
+            &self.security
+        } else {
+            &self.main
+        }
+    }
+
     /// Reads the machine's sources; other archives on the list have other releases or components.
     fn from_targets(targets: &str, codename: &str) -> Option<Self> {
         let find = |releases: &[String]| {
@@ -290,14 +299,21 @@ fn security_of(main: &str) -> String {
 /// The contents of `sources.list`.
 fn sources(mirror: &Mirror) -> String {
     let line = |suite: &str| {
-        let address = if suite.ends_with("-security") {
-            &mirror.security
-        } else {
-            &mirror.main
-        };
+        let address = mirror.address(suite);
         format!("deb [signed-by={KEYRING}] {address} {suite} main\n")
     };
     SUITES.into_iter().map(line).collect()
+}
+
+/// Lines of a `sources.list` for a machine of release `suite`, with security updates and sources.
+pub(super) fn sources_of(suite: &str) -> Result<Vec<String>> {
+    let mirror = Mirror::of_machine()?;
+    let line = |kind: &str, suite: &str| format!("{kind} {} {suite} main", mirror.address(suite));
+    Ok(vec![
+        line("deb", suite),
+        line("deb-src", suite),
+        line("deb", &format!("{suite}-security")),
+    ])
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const BOOT: Duration = Duration::from_mins(3);
 /// Time for a machine to end after its last record.
 const END: Duration = Duration::from_mins(1);
 
+/// Memory in MiB that does for cases.
+pub(crate) const MEMORY: u32 = 1024;
+
 /// A run to do.
 pub(crate) struct Run<'a> {
     /// On what.
@@ -30,6 +33,8 @@ pub(crate) struct Run<'a> {
     pub(crate) payload: &'a Payload,
     /// To do what.
     pub(crate) plan: Plan,
+    /// Memory in MiB.
+    pub(crate) memory: u32,
     /// With guest time that counts instructions.
     pub(crate) counted: bool,
     /// How long at most.
@@ -59,7 +64,7 @@ impl Run<'_> {
             image: self.kernel.image.clone(),
             initramfs: initramfs.clone(),
             processors,
-            memory: 1024,
+            memory: self.memory,
             counted: self.counted,
             console: Console::File(log.clone()),
             report: None,
