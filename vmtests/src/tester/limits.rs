@@ -1,8 +1,8 @@
 //! Calls that rate limits are to take for repetitions, or not.
 
-use std::{collections::HashSet, ffi::CString, fs};
+use std::{collections::HashSet, ffi::CString, fs, thread};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 
 use super::say;
@@ -30,11 +30,7 @@ pub fn reuse_calls(arguments: &[CString]) -> Result<()> {
     let offsets: Vec<i64> = (2..arguments.len())
         .map(|index| say::number(arguments, index))
         .collect::<Result<_>>()?;
-    let path = "/proc/sys/kernel/pid_max";
-    let before = fs::read_to_string(path)?;
-    fs::write(path, limit.to_string()).with_context(|| format!("set {path}"))?;
-    let (mut used, mut reused) = (HashSet::new(), 0);
-    for _ in 0..count {
+    reuse(count, limit, || {
         let pid = match process::fork()? {
             Fork::Parent(pid) => pid,
             Fork::Child => {
@@ -43,7 +39,34 @@ pub fn reuse_calls(arguments: &[CString]) -> Result<()> {
             }
         };
         process::wait(pid)?;
-        reused += u32::from(!used.insert(pid));
+        Ok(pid)
+    })
+}
+
+/// `reuse-threads COUNT LIMIT VALUE`: the same with threads of this process.
+pub fn reuse_threads(arguments: &[CString]) -> Result<()> {
+    let (count, limit): (u32, u32) = (say::number(arguments, 0)?, say::number(arguments, 1)?);
+    let offset = say::number(arguments, 2)?;
+    reuse(count, limit, || {
+        let thread = thread::spawn(move || {
+            process::seek_nothing_to(offset);
+            process::thread_id()
+        });
+        thread.join().map_err(|_| anyhow!("a thread panicked"))
+    })
+}
+
+/// Has somebody live and end who has one of at most `limit` ids, `count` times, and sees to it that one comes back.
+fn reuse(count: u32, limit: u32, live: impl Fn() -> Result<i32>) -> Result<()> {
+    let path = "/proc/sys/kernel/pid_max";
+    let before = fs::read_to_string(path)?;
+    fs::write(path, limit.to_string()).with_context(|| format!("set {path}"))?;
+    // From then on ids are those behind the first 300, which are given once.
+    let last = "/proc/sys/kernel/ns_last_pid";
+    fs::write(last, (limit - 1).to_string()).with_context(|| format!("set {last}"))?;
+    let (mut used, mut reused) = (HashSet::new(), 0);
+    for _ in 0..count {
+        reused += u32::from(!used.insert(live()?));
     }
     fs::write(path, before.trim())?;
     ensure!(reused > 0, "no id came back");

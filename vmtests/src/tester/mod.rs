@@ -124,6 +124,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         limits::clock_jumps,
     ),
     (
+    (
+        "reuse-threads",
+        "COUNT LIMIT OFFSET: threads that seek, until a number was used twice",
+        limits::reuse_threads,
+    ),
         "args-invalid",
         "exec noop with bytes that are not UTF-8",
         arguments::invalid,

@@ -2,11 +2,15 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use ebpf_abi::{
-    event::{HookArg, HookEvent},
+    event::{HookArg, HookEvent, hook_flag},
     hook::scope,
 };
 
-use crate::maps::{LAST_ARG, LIMITS, RECORDS};
+use crate::{
+    maps::{LAST_ARG, LIMITS, RECORDS},
+    read::field,
+    task,
+};
 
 /// Bytes of each argument that make records alike.
 const COMPARED: u32 = 40;
@@ -26,7 +30,8 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
     unsafe {
         let bytes = (&raw const (*record).bytes).cast::<u8>();
         let event = bytes.cast::<HookEvent>();
-        // Ids are used again: the process is told apart by when it began.
+        // Ids are used again: the process is told apart by when it began, and so is the thread, unless it is that of the
+        // owner of a socket, which need not be the current one.
         let (owner, began) = match scope {
             scope::THREAD => ((*event).tid, (*event).process.ktime),
             scope::PROCESS => ((*event).process.pid, (*event).process.ktime),
@@ -34,6 +39,9 @@ pub extern "C" fn hook_limited(claimed: u32, window: u64, scope: u32) -> u32 {
         };
         let what = u64::from((*event).hook) << 32 | u64::from((*event).action);
         let mut hash = mix(mix(mix(u64::from((*event).flags), what), owner.into()), began);
+        if scope == scope::THREAD && (*event).flags & hook_flag::OWNED == 0 {
+            hash = mix(hash, field!(task::current(), task_start_boottime));
+        }
         let count = u32::from((*event).args);
         let mut at = size_of::<HookEvent>() as u32;
         let mut index = 0;
