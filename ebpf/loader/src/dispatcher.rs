@@ -46,7 +46,7 @@ impl Dispatcher {
 
     /// Pins the array: when nobody holds it but programs, the kernel empties it.
     pub fn pin(&mut self, pins: &Arc<Pins>, name: &str) -> Result<(), Error> {
-        self.pin = pins.pin(self.array.as_fd(), &format!("{name}-programs"))?;
+        self.pin = Some(pins.pin(self.array.as_fd(), &format!("{name}-programs"))?);
         Ok(())
     }
 

@@ -82,6 +82,8 @@ pub enum Error {
     },
     #[error("pin {}: {source}", path.display())]
     Pin { path: PathBuf, source: SysError },
+    #[error("open what is pinned as {}: {source}", path.display())]
+    Pinned { path: PathBuf, source: SysError },
     #[error("program {program:?} was loaded as {kind}, which cannot be attached this way")]
     Kind { program: String, kind: &'static str },
     #[error("run program {program:?}: {source}")]

@@ -16,25 +16,40 @@ use crate::{
 #[must_use = "dropping a link detaches its program"]
 pub struct Link {
     pin: Option<Pin>,
-    /// Closed before the event, which it holds.
-    fd: OwnedFd,
-    _event: Option<OwnedFd>,
+    attached: Attached,
+}
+
+/// What the attachment is.
+#[derive(Debug)]
+enum Attached {
+    /// A link of the kernel's, closed before the event that it holds, if it is on one.
+    Link(
+        OwnedFd,
+        #[allow(dead_code, reason = "held as long as the link")] Option<OwnedFd>,
+    ),
+    /// An event that has the program: before 5.15 there are no links on those.
+    Event(#[allow(dead_code, reason = "closing it detaches")] OwnedFd),
 }
 
 impl Link {
     pub(crate) fn new(link: OwnedFd) -> Self {
         Self {
             pin: None,
-            fd: link,
-            _event: None,
+            attached: Attached::Link(link, None),
         }
     }
 
     pub(crate) fn with_event(link: OwnedFd, event: OwnedFd) -> Self {
         Self {
             pin: None,
-            fd: link,
-            _event: Some(event),
+            attached: Attached::Link(link, Some(event)),
+        }
+    }
+
+    pub(crate) fn of_event(event: OwnedFd) -> Self {
+        Self {
+            pin: None,
+            attached: Attached::Event(event),
         }
     }
 
@@ -42,7 +57,9 @@ impl Link {
     /// `false` if the kernel cannot: before 5.15 it has no links on perf events (kprobes, uprobes and the perf events
     /// of tracepoints).
     pub fn pin(&mut self, pins: &Arc<Pins>, name: &str) -> Result<bool, Error> {
-        self.pin = pins.pin(self.fd.as_fd(), name)?;
+        if let Attached::Link(link, _) = &self.attached {
+            self.pin = Some(pins.pin(link.as_fd(), name)?);
+        }
         Ok(self.is_pinned())
     }
 
@@ -54,6 +71,9 @@ impl Link {
     /// Times so far that a breakpoint was passed and its program could not be run, or that the function returned unseen
     /// because too many had not returned yet. 0 for other attachments, and before 6.7, which does not tell.
     pub fn missed(&self) -> u64 {
-        sys::link_missed(self.fd.as_fd()).unwrap_or(0)
+        match &self.attached {
+            Attached::Link(link, _) => sys::link_missed(link.as_fd()).unwrap_or(0),
+            Attached::Event(_) => 0,
+        }
     }
 }

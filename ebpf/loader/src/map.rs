@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd, BorrowedFd},
+    path::Path,
 };
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -10,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::{
     bytes::kernel_name,
     error::Error,
-    probe,
+    pin, probe,
     sys::{MapError, MapFd, MapSpec},
 };
 
@@ -96,6 +97,20 @@ impl Map {
         match MapFd::create(spec, None) {
             Ok(fd) => Ok(Self { name, fd }),
             Err(source) => Err(Error::CreateMap { map: name, source }),
+        }
+    }
+
+    /// Pins it as `path`, in a BPF file system.
+    pub fn pin(&self, path: &Path) -> Result<(), Error> {
+        pin::pin(self.as_fd(), path)
+    }
+
+    /// The map that is pinned as `path`, which may be of anybody and of any shape. If it is no map, using it fails.
+    pub fn pinned(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        match MapFd::of(pin::pinned(path)?) {
+            Ok(fd) => Ok(Self { name, fd }),
+            Err(source) => Err(Error::Map { map: name, source }),
         }
     }
 

@@ -8,18 +8,18 @@
 use std::{
     ffi::CString,
     fs,
-    os::{fd::BorrowedFd, unix::ffi::OsStrExt as _},
-    path::PathBuf,
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use crate::{
-    error::{Error, SysError},
-    sys,
-};
+use crate::{error::Error, sys};
 
 /// Most bytes of what is pinned that its name has.
 const NAME_LEN: usize = 100;
@@ -47,24 +47,43 @@ impl Pins {
         self.left.store(true, Relaxed);
     }
 
-    /// Pins `object` under `name`, with a number in front of it; `None` if the kernel cannot pin what this is.
-    pub(crate) fn pin(self: &Arc<Self>, object: BorrowedFd<'_>, name: &str) -> Result<Option<Pin>, Error> {
+    /// Whether pins stay.
+    pub fn are_left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    /// Pins `object`, a map or link, under `name` with a number in front of it.
+    pub(crate) fn pin(self: &Arc<Self>, object: BorrowedFd<'_>, name: &str) -> Result<Pin, Error> {
         let number = self.next.fetch_add(1, Relaxed);
         let path = self.folder.join(format!("{number}-{}", allowed(name)));
-        let pinned = match CString::new(path.as_os_str().as_bytes()) {
-            Ok(path) => sys::obj_pin(object, &path),
-            Err(_) => return Err(Error::Nul { name: name.to_owned() }),
-        };
-        match pinned {
-            Ok(()) => Ok(Some(Pin {
-                path,
-                pins: Arc::clone(self),
-            })),
-            // It is neither program nor map nor link.
-            Err(SysError { error, .. }) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
-            Err(source) => Err(Error::Pin { path, source }),
-        }
+        pin(object, &path)?;
+        Ok(Pin {
+            path,
+            pins: Arc::clone(self),
+        })
     }
+}
+
+/// Gives `object`, a map or link, the name `path`.
+pub(crate) fn pin(object: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
+    sys::obj_pin(object, &c_path(path)?).map_err(|source| Error::Pin {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// What has the name `path`.
+pub(crate) fn pinned(path: &Path) -> Result<OwnedFd, Error> {
+    sys::obj_get(&c_path(path)?).map_err(|source| Error::Pinned {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn c_path(path: &Path) -> Result<CString, Error> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::Nul {
+        name: path.display().to_string(),
+    })
 }
 
 /// `name` with what the file system allows in names: it keeps dots for itself.
@@ -83,7 +102,7 @@ pub(crate) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        if !self.pins.left.load(Relaxed) {
+        if !self.pins.are_left() {
             // Somebody else may have removed it.
             let _gone = fs::remove_file(&self.path);
         }
@@ -95,6 +114,7 @@ mod tests {
     use std::{cell::RefCell, fs::File, io, os::fd::AsFd as _, rc::Rc};
 
     use super::*;
+    use crate::link::Link;
     use crate::sys::{Command, ReadAttr as _, Syscall, fake::Fake};
 
     /// A kernel that makes a file of every pin, or answers `errno`.
@@ -144,17 +164,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_pinned_is_no_error() {
+    fn what_is_no_link_has_no_pin_and_everything_else_is_an_error() {
         let pins = Arc::new(Pins::new("/nowhere".into()));
-        let object = File::open("/dev/null").unwrap();
-        let (_, refused) = kernel(Some(libc::EINVAL));
-        assert!(pins.pin(object.as_fd(), "kprobe:f").unwrap().is_none());
-        drop(refused);
-        let (_, _refused) = kernel(Some(libc::ENOENT));
-        let error = pins.pin(object.as_fd(), "kprobe:f").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "pin /nowhere/1-kprobe:f: BPF_OBJ_PIN: No such file or directory (os error 2)"
-        );
+        let object = || OwnedFd::from(File::open("/dev/null").unwrap());
+        let (paths, kernel_of_pins) = kernel(None);
+        assert!(!Link::of_event(object()).pin(&pins, "kprobe:f").unwrap());
+        assert!(paths.borrow().is_empty());
+        drop(kernel_of_pins);
+        for (number, (errno, text)) in [
+            (libc::EINVAL, "Invalid argument (os error 22)"),
+            (libc::ENOENT, "No such file or directory (os error 2)"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (_, _refused) = kernel(Some(errno));
+            let error = Link::new(object()).pin(&pins, "kprobe:f").unwrap_err().to_string();
+            assert_eq!(error, format!("pin /nowhere/{number}-kprobe:f: BPF_OBJ_PIN: {text}"));
+        }
     }
 }

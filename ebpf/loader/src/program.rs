@@ -273,7 +273,7 @@ impl Program {
             // Before 5.15 the kernel does not know links on perf events.
             Err(error) if error.errno() == libc::EINVAL => {
                 sys::perf_attach(event.as_fd(), self.fd.as_fd())?;
-                Ok(Link::new(event))
+                Ok(Link::of_event(event))
             }
             Err(error) => Err(error),
         }

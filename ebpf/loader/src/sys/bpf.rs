@@ -160,6 +160,21 @@ pub(crate) fn obj_pin(object: BorrowedFd<'_>, path: &CStr) -> Result<(), SysErro
     .map(drop)
 }
 
+/// What has the name `path` in a BPF file system.
+pub(crate) fn obj_get(path: &CStr) -> Result<OwnedFd, SysError> {
+    let mut attr = attr::ObjPin {
+        path: path.as_ptr() as u64,
+        ..Default::default()
+    };
+    // SAFETY: the path is NUL-terminated and borrowed for the call; the command makes a descriptor.
+    unsafe {
+        syscall_fd(Syscall::Bpf {
+            command: Command::ObjGet,
+            attr: attr.as_mut_bytes(),
+        })
+    }
+}
+
 /// Runs a program once on this CPU with `context`, which it sees as its arguments. Returns what it returned.
 pub(crate) fn test_run(program: BorrowedFd<'_>, context: &[u64]) -> Result<u32, SysError> {
     let mut attr = attr::TestRun {

@@ -6,7 +6,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     Command, Syscall, attr,
-    bpf::{address, address_mut},
+    bpf::{address, address_mut, object_info},
     syscall, syscall_fd,
     unpreempted::Unpreempted,
 };
@@ -86,12 +86,32 @@ impl MapFd {
                 attr: attr.as_mut_bytes(),
             })
         }?;
-        let value_len = if PER_CPU.contains(&map_type) {
-            (value_size as usize).next_multiple_of(8) * probe::possible_cpus()
-        } else {
-            value_size as usize
+        Ok(Self::with(fd, spec))
+    }
+
+    /// The map that `object` is. If it is a program or link, the kernel refuses whatever is done with it.
+    pub(crate) fn of(object: OwnedFd) -> Result<Self, SysError> {
+        let info = object_info(object.as_fd())?;
+        let word = |index: usize| u32::from_ne_bytes(std::array::from_fn(|at| info[index * 4 + at]));
+        let spec = MapSpec {
+            map_type: word(0),
+            key_size: word(2),
+            value_size: word(3),
+            max_entries: word(4),
+            flags: word(5),
+            ..MapSpec::default()
         };
-        Ok(Self { fd, spec, value_len })
+        Ok(Self::with(object, spec))
+    }
+
+    fn with(fd: OwnedFd, spec: MapSpec) -> Self {
+        let value_size = spec.value_size as usize;
+        let value_len = if PER_CPU.contains(&spec.map_type) {
+            value_size.next_multiple_of(8) * probe::possible_cpus()
+        } else {
+            value_size
+        };
+        Self { fd, spec, value_len }
     }
 
     /// Another descriptor of the same map.

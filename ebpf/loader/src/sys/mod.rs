@@ -24,8 +24,8 @@ use std::{
 };
 
 pub(crate) use bpf::{
-    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, link_missed, obj_pin, prog_info,
-    prog_load, raw_tracepoint_open, test_run,
+    BtfLoad, LogLevel, ProgInfo, ProgLoad, RINGBUF, btf_load, link_create_perf, link_missed, obj_get, obj_pin,
+    prog_info, prog_load, raw_tracepoint_open, test_run,
 };
 pub use doomed::Ending;
 pub(crate) use features::{KPROBE_MULTI, UPROBE_MULTI, build_id_event, kprobe_multi, update_nothing, uprobe_multi};
@@ -79,6 +79,7 @@ pub(crate) enum Command {
     MapNextKey = 4,
     ProgLoad = 5,
     ObjPin = 6,
+    ObjGet = 7,
     TestRun = 10,
     ObjectInfo = 15,
     RawTracepointOpen = 17,
@@ -98,6 +99,7 @@ impl Command {
             Self::MapNextKey => "BPF_MAP_GET_NEXT_KEY",
             Self::ProgLoad => "BPF_PROG_LOAD",
             Self::ObjPin => "BPF_OBJ_PIN",
+            Self::ObjGet => "BPF_OBJ_GET",
             Self::TestRun => "BPF_PROG_TEST_RUN",
             Self::ObjectInfo => "BPF_OBJ_GET_INFO_BY_FD",
             Self::RawTracepointOpen => "BPF_RAW_TRACEPOINT_OPEN",
