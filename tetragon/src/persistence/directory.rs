@@ -32,6 +32,11 @@ const HOOKS: &str = "hooks";
 /// Names of pins that the log shows.
 const SHOWN: usize = 32;
 
+/// How deep folders are within each other at most, and how many pins and folders there are, in a directory that is looked
+/// through and removed. Agents, also those of Tetragon, make a tenth of that.
+const DEPTH: usize = 32;
+const ENTRIES: usize = 100_000;
+
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| Error::Io { operation, path, error }
@@ -66,17 +71,15 @@ impl Directory {
     }
 
     fn prepare_in(root: &Path, options: &Options) -> Result<Self, Error> {
-        let Options {
-            directory,
-            keep,
-            release,
-        } = options;
-        let (path, old) = (root.join(directory), root.join(format!("{directory}_old")));
+        let Options { keep, release, .. } = options;
+        let [path, old] = paths(root, options);
         let old = if *release {
+            const DONE: &str = "Removed what a former agent has pinned";
             for path in [&path, &old] {
-                match remove(path, "Removed what a former agent has pinned") {
-                    Err(error) if !keep => tracing::warn!(%error, "What is pinned there stays"),
-                    removed => removed?,
+                if *keep {
+                    clear(path, DONE)?;
+                } else if let Err(error) = remove(path, DONE) {
+                    tracing::warn!(%error, "What is pinned there stays");
                 }
             }
             None
@@ -173,6 +176,12 @@ fn make(path: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new().mode(0o700).create(path);
     made.map_err(failed("make directory", path))
 }
+/// Where an agent with these options pins, and what a former one has left meanwhile.
+pub(super) fn paths(root: &Path, options: &Options) -> [PathBuf; 2] {
+    let directory = &options.directory;
+    [root.join(directory), root.join(format!("{directory}_old"))]
+}
+
 
 /// What the link says of this agent.
 fn mark() -> String {
@@ -185,20 +194,20 @@ fn set_aside(path: &Path, old: &Path) -> Result<bool, Error> {
     for path in [path, old] {
         // Everyone may write to some of these file systems.
         if !is_ours(path) {
-            remove(path, "Removed what another user has made")?;
+            clear(path, "Removed what another user has made")?;
         }
     }
     let is_complete = || path.join(COMPLETE).is_symlink();
     match (path.exists(), old.exists()) {
         (true, true) if !is_complete() => {
-            remove(
+            clear(
                 path,
                 "Removed what an agent has pinned that ended before its policies were loaded",
             )?;
         }
         (true, in_the_way) => {
             if in_the_way {
-                remove(old, "Removed what the agent before the last one has pinned")?;
+                clear(old, "Removed what the agent before the last one has pinned")?;
             }
             fs::rename(path, old).map_err(failed("rename", path))?;
         }
@@ -209,7 +218,7 @@ fn set_aside(path: &Path, old: &Path) -> Result<bool, Error> {
         tracing::info!(
             directory = %old.display(),
             by = whose(old),
-            pins = pins(old).len(),
+            pins = pins(old).map_or(0, |pins| pins.len()),
             "What a former agent has pinned stays in force until policies are loaded"
         );
     }
@@ -228,12 +237,29 @@ fn remove(path: &Path, done: &str) -> Result<(), Error> {
     let Ok(data) = fs::symlink_metadata(path) else {
         return Ok(());
     };
-    let (by, pins, removed) = if data.is_dir() {
-        (whose(path), pins(path), fs::remove_dir_all(path))
+/// Removes everything at `path`, as [`remove`] does. What cannot be removed gets another name, so that it is not in the way.
+fn clear(path: &Path, done: &str) -> Result<(), Error> {
+    let Err(error) = remove(path, done) else { return Ok(()) };
+    // Without dots, which such a file system keeps for itself.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let other = |number: u16| path.with_file_name(format!("{name}-left-{number}"));
+    let other = (0..u16::MAX)
+        .map(other)
+        .find(|other| fs::symlink_metadata(other).is_err());
+    let other = other.unwrap_or_else(|| path.to_owned());
+    fs::rename(path, &other).map_err(failed("rename", path))?;
+    tracing::warn!(%error, directory = %other.display(), "What is pinned there stays in force, and is in this directory now");
+    Ok(())
+}
+
+    let removed = if data.is_dir() {
+        let by = whose(path);
+        // No deeper than this, removing it needs neither many descriptors nor much of the stack.
+        pins(path).and_then(|pins| fs::remove_dir_all(path).map(|()| (by, pins)))
     } else {
-        ("another program".to_owned(), vec![], fs::remove_file(path))
+        fs::remove_file(path).map(|()| ("another program".to_owned(), vec![]))
     };
-    removed.map_err(failed("remove", path))?;
+    let (by, pins) = removed.map_err(failed("remove", path))?;
     let shown = &pins[..pins.len().min(SHOWN)];
     tracing::info!(directory = %path.display(), by, pins = pins.len(), names = shown.join(" "), "{done}");
     Ok(())
@@ -251,16 +277,22 @@ fn whose(path: &Path) -> String {
     }
 }
 
-/// Names of the pins in a directory, in order.
-fn pins(path: &Path) -> Vec<String> {
-    let (mut names, mut folders) = (vec![], vec![path.to_owned()]);
-    while let Some(folder) = folders.pop() {
+/// Names of the pins in a directory, in order. An error if there are more of them, or deeper ones, than agents make.
+fn pins(path: &Path) -> io::Result<Vec<String>> {
+    let (mut names, mut folders, mut seen) = (vec![], vec![(path.to_owned(), 0)], 0);
+    while let Some((folder, depth)) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_dir() => folders.push((entry.path(), depth + 1)),
                 Ok(kind) if kind.is_file() => {
                     let name = entry.path();
                     let name = name.strip_prefix(path).unwrap_or(&name);
+            seen += 1;
+            if depth >= DEPTH || seen > ENTRIES {
+                return Err(io::Error::other(
+                    "there are more folders and pins within each other than any agent makes",
+                ));
+            }
                     names.push(name.display().to_string());
                 }
                 _ => {}
@@ -268,7 +300,7 @@ fn pins(path: &Path) -> Vec<String> {
         }
     }
     names.sort();
-    names
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -301,7 +333,7 @@ mod tests {
     }
 
     fn there(root: &Path) -> Vec<String> {
-        pins(root)
+        pins(root).unwrap()
     }
 
     #[test]
@@ -396,6 +428,28 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("t");
         killed(agent(root.path(), "a", false));
+    #[test]
+    fn what_is_too_deep_to_be_removed_is_not_in_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let deep: PathBuf = std::iter::repeat_n("folder", DEPTH + 1).collect();
+        for (release, left) in [(true, "t-left-0"), (false, "t_old")] {
+            fs::create_dir_all(root.join("t").join(&deep)).unwrap();
+            killed(agent(root, "a", release));
+            assert!(root.join("t/hooks/a").exists());
+            assert!(root.join(left).join(&deep).exists());
+            fs::remove_dir_all(root.join("t")).unwrap();
+        }
+        // It came to its end, as far as can be told, and stays until another one has.
+        let mut last = agent(root, "b", false);
+        last.complete().unwrap();
+        killed(last);
+        assert!(root.join("t_old").join(&deep).exists());
+        killed(agent(root, "c", false));
+        assert!(root.join("t_old-left-0").join(&deep).exists());
+        assert_eq!(there(&root.join("t_old")), ["hooks/b"]);
+    }
+
         assert_eq!(whose(&path), format!("{}, this version", mark()));
         fs::remove_file(path.join(AGENT)).unwrap();
         assert_eq!(whose(&path), "another program");

@@ -335,6 +335,8 @@ pub fn main() -> i32 {
 }
 
 fn run() -> Result<()> {
+    ("nest", "PATH DEPTH: folders within each other", pins::nest),
+    ("unnest", "PATH: remove those", pins::unnest),
     use std::os::unix::ffi::OsStringExt as _;
 
     let arguments: Vec<CString> = std::env::args_os()

@@ -1,8 +1,9 @@
 //! What is in a BPF file system.
 
 use std::{
+    env,
     ffi::CString,
-    fs,
+    fs, iter,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     sync::Arc,
@@ -37,6 +38,35 @@ pub fn pins(arguments: &[CString]) -> Result<()> {
         }))?;
     }
     Ok(())
+}
+
+/// Name of the folder in each folder.
+const NESTED: &str = "nested";
+
+/// `nest PATH DEPTH`: a folder, and so many within each other there.
+pub fn nest(arguments: &[CString]) -> Result<()> {
+    let (path, depth) = (say::string(arguments, 0)?, say::number::<u32>(arguments, 1)?);
+    for folder in iter::once(path).chain(iter::repeat_n(NESTED, depth as usize)) {
+        fs::create_dir(folder).with_context(|| format!("make {folder}"))?;
+        env::set_current_dir(folder)?;
+    }
+    say::line(&json!({ "made": depth }))
+}
+
+/// `unnest PATH`: removes that, and says how many they were.
+pub fn unnest(arguments: &[CString]) -> Result<()> {
+    let path = say::string(arguments, 0)?;
+    env::set_current_dir(path)?;
+    let mut depth = 0;
+    while env::set_current_dir(NESTED).is_ok() {
+        depth += 1;
+    }
+    for _ in 0..depth {
+        env::set_current_dir("..")?;
+        fs::remove_dir(NESTED)?;
+    }
+    fs::remove_dir(path)?;
+    say::line(&json!({ "removed": depth }))
 }
 
 /// `pin DIRECTORY [AGENT]`: pins a link and a map in folders, as another agent may have done; `AGENT` is what is said of it.
