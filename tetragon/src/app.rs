@@ -179,17 +179,14 @@ fn run(config: Config) -> anyhow::Result<()> {
             if let Some(name) = received.take() {
                 tracing::info!("Received signal {name}, shutting down...");
                 notify(notify::STOPPING);
-                directory.leave();
                 // Before the observer, which then reads what they left.
-                if let Some(sensors) = sensors.get() {
-                    sensors.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                }
+                leave(&directory, &sensors);
                 observing.stop.stop();
                 break (&mut observing.ended).await;
             }
             tokio::select! {
                 result = &mut observing.ended => {
-                    directory.leave();
+                    leave(&directory, &sensors);
                     break result;
                 }
                 name = signals.next() => received = Some(name),
@@ -212,6 +209,18 @@ fn account(exported: Option<&export::Counters>, hub: &Hub) {
     if let Some(counters) = exported {
         let export::Counters {
             events,
+/// Leaves what is pinned, and detaches all else. What clients want of policies from then on comes too late: before pins were
+/// left, the pins of a policy that is deleted go, and afterwards there is no policy.
+fn leave(directory: &Directory, sensors: &OnceLock<Mutex<Sensors>>) {
+    let mut sensors = sensors
+        .get()
+        .map(|sensors| sensors.lock().unwrap_or_else(PoisonError::into_inner));
+    directory.leave();
+    if let Some(sensors) = &mut sensors {
+        sensors.clear();
+    }
+}
+
             bytes,
             lost,
             rate_limited,
