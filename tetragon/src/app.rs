@@ -21,7 +21,8 @@ use crate::health::Health;
 use crate::notify::{self, notify};
 use crate::observer::{self, Observer, Stats, Stop};
 use crate::outputs::Outputs;
-use crate::persistence::Directory;
+use crate::persistence::{self, Directory};
+use crate::procfs::Procfs;
 use crate::run_dir::{Info, InfoFile, PidFile};
 use crate::sensor::{self, Sensors};
 use crate::server::{self, Address, Api, Hub, Listener, Routes, Serving};
@@ -102,6 +103,8 @@ fn run(config: Config) -> anyhow::Result<()> {
     privileges::check()?;
     privileges::raise_file_limit();
     let _pid_file = PidFile::create(&run_dir, &observer.procfs)?;
+    // No sooner: another agent that runs is the one that is meant.
+    persistence::introduce(&persistence, &Procfs::new(&observer.procfs));
 
     let mut info = Info {
         export_fname: export
@@ -156,13 +159,15 @@ fn run(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             // When it fails, the observer has ended.
             ready = &mut observing.ready => if let Ok((maps, table)) = ready {
+                let pinned = directory.pin_spared(&maps);
                 let mut loaded = Sensors::new(source, maps, table, directory.hooks());
-                if let Err(error) = policies.load(&mut loaded) {
+                let complete = pinned.map_err(anyhow::Error::from).and_then(|()| Ok(policies.load(&mut loaded)?));
+                if let Err(error) = complete {
                     drop(loaded);
                     observing.stop.stop();
                     let _ended = (&mut observing.ended).await;
                     serving.stop().await;
-                    return Err(error.into());
+                    return Err(error);
                 }
                 let _only_once = sensors.set(Mutex::new(loaded));
                 info_file = Some(InfoFile::write(&run_dir, &info)?);
@@ -204,11 +209,6 @@ fn run(config: Config) -> anyhow::Result<()> {
     })
 }
 
-/// Says what became of the events that were made.
-fn account(exported: Option<&export::Counters>, hub: &Hub) {
-    if let Some(counters) = exported {
-        let export::Counters {
-            events,
 /// Leaves what is pinned, and detaches all else. What clients want of policies from then on comes too late: before pins were
 /// left, the pins of a policy that is deleted go, and afterwards there is no policy.
 fn leave(directory: &Directory, sensors: &OnceLock<Mutex<Sensors>>) {
@@ -221,6 +221,11 @@ fn leave(directory: &Directory, sensors: &OnceLock<Mutex<Sensors>>) {
     }
 }
 
+/// Says what became of the events that were made.
+fn account(exported: Option<&export::Counters>, hub: &Hub) {
+    if let Some(counters) = exported {
+        let export::Counters {
+            events,
             bytes,
             lost,
             rate_limited,

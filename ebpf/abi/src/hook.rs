@@ -86,7 +86,7 @@ pub mod owners {
 pub const AWAITING: usize = 8;
 
 /// Events that await the hash of a file. Value of the map [`runtime::HASHES`], keyed by thread (`pid_tgid`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Awaited {
     /// One of [`awaited_state`].
@@ -108,7 +108,7 @@ pub struct Awaited {
 }
 
 /// An event that awaits a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct AwaitedHook {
     /// Time of its record.
@@ -127,6 +127,17 @@ pub mod awaited_state {
     pub const READING: u32 = 1;
     /// It is there, or there is none.
     pub const READ: u32 = 2;
+    /// It is not asked for: reading the file might take too long.
+    pub const LEFT_OUT: u32 = 3;
+}
+
+/// The map that says which process the agent is: one [`ProcessKey`], whose time is that at which the process started, in whole
+/// clock ticks.
+///
+/// Programs that outlive an agent ask it too. So it can be pinned, and the next agent writes to it.
+pub mod agent {
+    /// Its name.
+    pub const MAP: &str = "tg_agent";
 }
 
 /// Shift from "was tried" to "was read" in [`HookScratch::state`].
@@ -160,8 +171,10 @@ pub mod counters {
     pub const SPARED: u32 = 0;
     /// The one that says how many signals the kernel did not send.
     pub const UNSENT: u32 = 1;
+    /// The one that says how many events have no hash of a file because it was not asked for.
+    pub const UNHASHED: u32 = 2;
     /// The first that is handed out.
-    pub const FIRST: u32 = 2;
+    pub const FIRST: u32 = 3;
 }
 
 /// Bits of [`Slot::flags`].
@@ -268,6 +281,10 @@ pub mod runtime {
     /// The map of those who [await](super::Awaited) a hash.
     pub const HASHES: &str = "tg_hook_hashes";
 
+    /// `() -> 0`: forgets what the current thread awaits, before a call of a security hook that may await something. What is
+    /// there then is of a call that another program has ended, and whose [`SETTLE`] never came.
+    pub const AFRESH: &str = "hook_afresh";
+
     /// `(scratch, known, point) -> awaited`: the event under construction, of the security hook `point`, awaits the hash of a
     /// file, as `known` others of the same call do.
     pub const AWAIT: &str = "hook_await";
@@ -314,6 +331,9 @@ pub mod runtime {
 
     /// `(what) -> value`: a [`fact`](super::fact) about the current process.
     pub const FACT: &str = "hook_fact";
+
+    /// `() -> is`: whether the current process is the [agent](super::agent).
+    pub const IS_AGENT: &str = "hook_is_agent";
 
     /// `(counter) -> 1`: adds one to one of the [`counters`](super::counters).
     pub const COUNT: &str = "hook_count";

@@ -273,16 +273,23 @@ fn send_signal(asm: &mut Assembler) {
     asm.bind(sent);
 }
 
-/// Goes to `spared` if the current process is one of `pids`, and counts the signal that it does not get.
-fn spare(asm: &mut Assembler, pids: &[u32], spared: Label) {
-    if pids.is_empty() {
+/// Goes to `spared` if the current process is one of those that `selector` spares, and counts the signal that it does not
+/// get.
+fn spare(asm: &mut Assembler, selector: &Selector, spared: Label) {
+    if selector.spared.is_empty() && !selector.spares_agent {
         return;
     }
     let (counted, other) = (asm.label(), asm.label());
-    asm.call_helper(PID_TGID);
-    asm.alu(Alu::Shr, Reg::R0, 32);
-    for pid in pids {
+    if !selector.spared.is_empty() {
+        asm.call_helper(PID_TGID);
+        asm.alu(Alu::Shr, Reg::R0, 32);
+    }
+    for pid in &selector.spared {
         asm.jump_if(Condition::Eq, Reg::R0, u64::from(*pid), counted);
+    }
+    if selector.spares_agent {
+        asm.call(runtime::IS_AGENT);
+        asm.jump_if(Condition::Ne, Reg::R0, 0, counted);
     }
     asm.jump(other);
     asm.bind(counted);
@@ -393,7 +400,7 @@ fn compile_actions(
                 if !hook.monitor {
                     let (spared, told) = (asm.label(), asm.label());
                     if signal != 0 {
-                        spare(asm, &selector.spared, spared);
+                        spare(asm, selector, spared);
                     }
                     asm.set(Reg::R2, orders(error, signal));
                     if asm.is_used(spared) {
@@ -422,7 +429,7 @@ fn compile_actions(
             Action::Signal(number) => {
                 if !hook.monitor {
                     let spared = asm.label();
-                    spare(asm, &selector.spared, spared);
+                    spare(asm, selector, spared);
                     asm.set(Reg::R1, u64::from(number));
                     send_signal(asm);
                     asm.bind(spared);

@@ -334,6 +334,8 @@ pub struct Selector {
     /// Ids of processes that get no signal, neither at once nor from the enforcer. What they would have got is
     /// [counted](ebpf_abi::hook::counters::SPARED).
     pub spared: Vec<u32>,
+    /// Whether the same holds of the [agent](ebpf_abi::hook::agent).
+    pub spares_agent: bool,
 }
 
 /// A condition.

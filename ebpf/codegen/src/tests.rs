@@ -47,7 +47,8 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         selectors: vec![Selector {
             filters: vec![Filter::Number(Subject::Arg(0), is(4444))],
             actions: vec![Action::Signal(9)],
-            spared: vec![1, 77],
+            spared: vec![1],
+            spares_agent: true,
         }],
         ..Hook::default()
     };
@@ -59,47 +60,48 @@ fn a_miss_on_a_number_is_a_handful_of_instructions() {
         4: r2 <<= 32
         5: r2 s>>= 32
         6: if r2 == 4444 goto 8
-        7: goto 41
+        7: goto 42
         8: call helper 14
         9: r0 >>= 32
-        10: if r0 == 1 goto 13
-        11: if r0 == 77 goto 13
-        12: goto 16
-        13: r1 = 0
-        14: call hook_count
-        15: goto 21
-        16: r1 = 9
-        17: call helper 109
-        18: if r0 == 0 goto 21
-        19: r1 = 1
-        20: call hook_count
-        21: if r6 != 0 goto 26
-        22: call claim_scratch
-        23: r6 = r0
-        24: if r6 == 0 goto 42
-        25: *(u64*)(r6 +208) = 0
-        26: r1 = *(u32*)(r6 +8)
-        27: r2 = 13
-        28: r3 = 7
-        29: r4 = 2
-        30: call hook_begin
-        31: r2 = *(u64*)(r7 +104)
-        32: r2 <<= 32
-        33: r2 s>>= 32
-        34: r3 = r2
-        35: r1 = *(u32*)(r6 +8)
-        36: r2 = 1
-        37: call hook_number
-        38: r1 = *(u32*)(r6 +8)
-        39: call hook_send
-        40: goto 44
-        41: goto 44
-        42: r1 = 13
-        43: call hook_lost
-        44: if r6 == 0 goto 46
-        45: *(u64*)(r6 +0) = 0
-        46: r0 = r9
-        47: exit
+        10: if r0 == 1 goto 14
+        11: call hook_is_agent
+        12: if r0 != 0 goto 14
+        13: goto 17
+        14: r1 = 0
+        15: call hook_count
+        16: goto 22
+        17: r1 = 9
+        18: call helper 109
+        19: if r0 == 0 goto 22
+        20: r1 = 1
+        21: call hook_count
+        22: if r6 != 0 goto 27
+        23: call claim_scratch
+        24: r6 = r0
+        25: if r6 == 0 goto 43
+        26: *(u64*)(r6 +208) = 0
+        27: r1 = *(u32*)(r6 +8)
+        28: r2 = 13
+        29: r3 = 7
+        30: r4 = 2
+        31: call hook_begin
+        32: r2 = *(u64*)(r7 +104)
+        33: r2 <<= 32
+        34: r2 s>>= 32
+        35: r3 = r2
+        36: r1 = *(u32*)(r6 +8)
+        37: r2 = 1
+        38: call hook_number
+        39: r1 = *(u32*)(r6 +8)
+        40: call hook_send
+        41: goto 45
+        42: goto 45
+        43: r1 = 13
+        44: call hook_lost
+        45: if r6 == 0 goto 47
+        46: *(u64*)(r6 +0) = 0
+        47: r0 = r9
+        48: exit
     "]]
     .assert_eq(&compile(&point(vec![hook])).unwrap().to_string());
 }
@@ -544,15 +546,17 @@ fn selector() -> impl Strategy<Value = Selector> {
         prop::collection::vec(action, 0..3),
         prop::collection::vec(0_u32..3, 0..3),
     )
-        .prop_map(|(filters, actions, spared)| Selector {
+        .prop_map(|(filters, actions, spared, spares_agent)| Selector {
             filters,
             actions,
             spared,
+        any::<bool>(),
         })
 }
 
 /// Changes of registers of which the world knows what they have.
 fn changes() -> impl Strategy<Value = Vec<Change>> {
+            spares_agent,
     let register = || {
         let whole = prop::sample::select(vec![112_i16, 104, 96, 88, 80]);
         let part = prop::sample::select(vec![(0, 8), (0, 4), (0, 2), (0, 1), (1, 1)]);

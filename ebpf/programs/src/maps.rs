@@ -7,7 +7,7 @@ use aya_ebpf::{
 use ebpf_abi::{
     event::{CloneEvent, DATA_CHUNK, DataEvent},
     hook::{Awaited, HookScratch, Owner, SAVED, SCRATCHES, SLOT_LEN, counters},
-    map::{COPIES, ExecPrivileges, Executable, ProcessEntry, STATS_ENTRIES},
+    map::{COPIES, ExecPrivileges, Executable, ProcessEntry, ProcessKey, STATS_ENTRIES},
 };
 
 /// Every record goes through this one ring: order in it is order of events, whatever the CPU.
@@ -202,6 +202,10 @@ pub static ORDERS: LruHashMap<OrdersKey, Orders> = LruHashMap::with_max_entries(
 /// How often selectors matched.
 #[map(name = "tg_policy_counters")]
 pub static COUNTERS: Array<u64> = Array::with_max_entries(counters::COUNT, 0);
+
+/// The agent: see [`agent`](ebpf_abi::hook::agent).
+#[map(name = "tg_agent")]
+pub static AGENT: Array<ProcessKey> = Array::with_max_entries(1, 0);
 
 /// Threads at security hooks whose events await the hash of a file, by `pid_tgid`.
 #[map(name = "tg_hook_hashes")]

@@ -54,25 +54,34 @@ pub unsafe fn copy_key(from: *const ProcessKey, to: *mut ProcessKey) {
 /// `to` must be valid for writes.
 #[inline(always)]
 unsafe fn key_from_start(task: u64, to: *mut ProcessKey) {
-    let leader: u64 = field!(task, task_group_leader);
-    let start: u64 = field!(leader, task_start_boottime);
     let pid: u32 = field!(task, task_tgid);
     // SAFETY: the caller vouches for it.
     unsafe {
         if pid == 0 {
             set_key(ProcessKey::KERNEL.pid, ProcessKey::KERNEL.ktime, to);
         } else {
-            set_key(pid, start / NS_PER_TICK * NS_PER_TICK, to);
+            set_key(pid, start_in_ticks(task), to);
         }
     }
+}
+
+/// When the process that `task` belongs to started.
+#[inline(always)]
+fn started(task: u64) -> u64 {
+    let leader: u64 = field!(task, task_group_leader);
+    field!(leader, task_start_boottime)
 }
 
 /// The low half of the time at which the process that `task` belongs to started.
 #[inline(always)]
 pub fn start(task: u64) -> u32 {
-    let leader: u64 = field!(task, task_group_leader);
-    let start: u64 = field!(leader, task_start_boottime);
-    start as u32
+    started(task) as u32
+}
+
+/// The time at which the process that `task` belongs to started, in whole clock ticks, as `/proc` tells it.
+#[inline(always)]
+pub fn start_in_ticks(task: u64) -> u64 {
+    started(task) / NS_PER_TICK * NS_PER_TICK
 }
 
 /// The entry of the current process, for reading: also when it has ended, and what it left open is being closed

@@ -7,8 +7,8 @@ use std::{
 };
 
 use btf::Btf;
-use ebpf_abi::{config::Config, event::op};
-use ebpf_loader::{Link, Maps, Pins, Program, ProgramKind, RingBuffer};
+use ebpf_abi::{config::Config, event::op, hook::agent};
+use ebpf_loader::{Link, Maps, Pins, Program, ProgramKind, RingBuffer, Update};
 use rustix::param::page_size;
 use tetragon_api::v1::GetEventsResponse;
 use zerocopy::IntoBytes as _;
@@ -96,6 +96,12 @@ pub(super) fn attach(
     }
 
     let procfs = procfs(options, cgroup);
+    let own = procfs.own_key().map_err(|error| Error::Procfs {
+        path: procfs.root().join("self"),
+        error,
+    })?;
+    // Before anything is attached that may act on it.
+    loaded.map(agent::MAP)?.set(&0_u32, &own, Update::Any)?;
     let mut ring = RingBuffer::new(loaded.map("tg_events")?)?;
     let load = |(_, name): (u8, &str)| loaded.load(name, ProgramKind::RawTracepoint);
     let [exit, exec, fork] = [load(PROGRAMS[0])?, load(PROGRAMS[1])?, load(PROGRAMS[2])?];

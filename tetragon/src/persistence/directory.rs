@@ -11,10 +11,10 @@ use std::{
 };
 
 use ebpf_abi::ABI_VERSION;
-use ebpf_loader::Pins;
+use ebpf_loader::{Maps, Pins};
 use rustix::process::geteuid;
 
-use super::{Error, Options, root};
+use super::{Error, Options, root, spared};
 use crate::text;
 
 /// Link that says whose pins they are. A BPF file system has no files that hold text, but links do.
@@ -98,6 +98,11 @@ impl Directory {
         self.own.as_ref().map(|own| own.path.as_path())
     }
 
+    /// Pins what says which process the agent is, one of `maps`, if something is pinned.
+    pub fn pin_spared(&self, maps: &Maps) -> Result<(), ebpf_loader::Error> {
+        self.path().map_or(Ok(()), |path| spared::pin(path, maps))
+    }
+
     /// Where links of what follows processes are pinned.
     pub fn base(&self) -> Option<Arc<Pins>> {
         self.own.as_ref().map(|own| Arc::clone(&own.base))
@@ -171,17 +176,17 @@ impl Own {
     }
 }
 
-/// Makes a directory that others cannot look into.
-fn make(path: &Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new().mode(0o700).create(path);
-    made.map_err(failed("make directory", path))
-}
 /// Where an agent with these options pins, and what a former one has left meanwhile.
 pub(super) fn paths(root: &Path, options: &Options) -> [PathBuf; 2] {
     let directory = &options.directory;
     [root.join(directory), root.join(format!("{directory}_old"))]
 }
 
+/// Makes a directory that others cannot look into.
+fn make(path: &Path) -> Result<(), Error> {
+    let made = fs::DirBuilder::new().mode(0o700).create(path);
+    made.map_err(failed("make directory", path))
+}
 
 /// What the link says of this agent.
 fn mark() -> String {
@@ -225,18 +230,13 @@ fn set_aside(path: &Path, old: &Path) -> Result<bool, Error> {
     Ok(there)
 }
 
-fn is_ours(path: &Path) -> bool {
+pub(super) fn is_ours(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(data) => data.is_dir() && data.uid() == geteuid().as_raw(),
         Err(_) => true,
     }
 }
 
-/// Removes everything at `path`, and says so, as `done`. Links are not followed.
-fn remove(path: &Path, done: &str) -> Result<(), Error> {
-    let Ok(data) = fs::symlink_metadata(path) else {
-        return Ok(());
-    };
 /// Removes everything at `path`, as [`remove`] does. What cannot be removed gets another name, so that it is not in the way.
 fn clear(path: &Path, done: &str) -> Result<(), Error> {
     let Err(error) = remove(path, done) else { return Ok(()) };
@@ -252,6 +252,11 @@ fn clear(path: &Path, done: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes everything at `path`, and says so, as `done`. Links are not followed.
+fn remove(path: &Path, done: &str) -> Result<(), Error> {
+    let Ok(data) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     let removed = if data.is_dir() {
         let by = whose(path);
         // No deeper than this, removing it needs neither many descriptors nor much of the stack.
@@ -282,17 +287,17 @@ fn pins(path: &Path) -> io::Result<Vec<String>> {
     let (mut names, mut folders, mut seen) = (vec![], vec![(path.to_owned(), 0)], 0);
     while let Some((folder, depth)) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push((entry.path(), depth + 1)),
-                Ok(kind) if kind.is_file() => {
-                    let name = entry.path();
-                    let name = name.strip_prefix(path).unwrap_or(&name);
             seen += 1;
             if depth >= DEPTH || seen > ENTRIES {
                 return Err(io::Error::other(
                     "there are more folders and pins within each other than any agent makes",
                 ));
             }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push((entry.path(), depth + 1)),
+                Ok(kind) if kind.is_file() => {
+                    let name = entry.path();
+                    let name = name.strip_prefix(path).unwrap_or(&name);
                     names.push(name.display().to_string());
                 }
                 _ => {}
@@ -424,11 +429,6 @@ mod tests {
     }
 
     #[test]
-    fn whose_pins_they_are() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("t");
-        killed(agent(root.path(), "a", false));
-    #[test]
     fn what_is_too_deep_to_be_removed_is_not_in_the_way() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
@@ -450,6 +450,11 @@ mod tests {
         assert_eq!(there(&root.join("t_old")), ["hooks/b"]);
     }
 
+    #[test]
+    fn whose_pins_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("t");
+        killed(agent(root.path(), "a", false));
         assert_eq!(whose(&path), format!("{}, this version", mark()));
         fs::remove_file(path.join(AGENT)).unwrap();
         assert_eq!(whose(&path), "another program");

@@ -5,6 +5,7 @@
 //! /sys/fs/bpf/tetragon/            0700
 //!   agent -> tetragon v… with ABI …      whose pins these are
 //!   complete -> policies are loaded      an agent died before that, if it is missing
+//!   spared                               the map that says which process the agent is
 //!   __base__/0-sched_process_exit …      links of what follows processes
 //!   hooks/1-lsm:file_open                links of hook points
 //!   hooks/0-lsm:file_open-programs       what is behind them, which the kernel would forget
@@ -14,12 +15,15 @@
 //! Promises: everything is pinned as soon as it is attached, so that an agent has no time to need; what is left by one that
 //! had its policies in force stays in force until another one has.
 //!
-//! Leaves out: using what was left. The next agent loads everything anew and has maps of its own.
+//! Leaves out: using what was left. The next agent loads everything anew and has maps of its own; only that it is the agent
+//! now it tells the programs that were left, lest they kill it.
 
 mod directory;
 mod root;
+mod spared;
 
 pub use directory::Directory;
+pub use spared::introduce;
 
 use std::{io, path::PathBuf};
 

@@ -15,6 +15,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ebpf_abi::map::ProcessKey;
+
 pub use namespaces::namespaces;
 pub use process::{Cgroup, Scanned};
 pub use stat::Stat;
@@ -68,6 +70,12 @@ impl Procfs {
         let link = fs::read_link(self.root.join("self"))?;
         let pid = link.to_str().and_then(|pid| pid.parse().ok());
         pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Number of this process there, and when it started.
+    pub fn own_key(&self) -> io::Result<ProcessKey> {
+        let stat = self.stat(self.own_pid()?).ok_or(io::ErrorKind::NotFound)?;
+        Ok(stat.key())
     }
 
     /// What `/proc/<pid>/stat` says at this moment; `None` when there is no such process.

@@ -58,13 +58,13 @@ impl Wanted {
     }
 }
 
-/// Everything that `policy` wants, and what its hooks come to; `agent` is spared signals. Conditions on executables that hold
+/// Everything that `policy` wants, and what its hooks come to; `agent` is the id of the agent. Conditions on executables that hold
 /// beyond the moment are added to `conditions`.
 pub(super) fn policy(
     policy: &Policy,
     kernel: &Running<'_>,
     procfs: &Procfs,
-    agent: Option<u32>,
+    agent: u32,
     conditions: &mut Conditions,
 ) -> Result<(Vec<Wanted>, Vec<HookStatus>), Error> {
     let not_yet = |what: String| Error::NotYet {

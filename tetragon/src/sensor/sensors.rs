@@ -101,7 +101,7 @@ impl Lowered {
         domain: &str,
         kernel: &Running<'_>,
         procfs: &Procfs,
-        agent: Option<u32>,
+        agent: u32,
         mut conditions: Conditions,
     ) -> Result<Self, Error> {
         let mut hooks = vec![];
@@ -171,13 +171,8 @@ impl Sensors {
         if policies.is_empty() {
             return Err(Error::Empty);
         }
-        // Programs that outlive the agent would spare whoever gets its number then.
-        let agent = if self.pins.is_some() {
-            None
-        } else {
-            let own = self.procfs().own_pid();
-            Some(own.map_err(|error| Error::Invalid(vec![format!("own process id: {error}")]))?)
-        };
+        let agent = self.procfs().own_pid();
+        let agent = agent.map_err(|error| Error::Invalid(vec![format!("own process id: {error}")]))?;
         let mut lowered: Vec<Lowered> = vec![];
         for policy in &policies {
             let id = Id::of(policy, domain);

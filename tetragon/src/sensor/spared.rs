@@ -1,10 +1,11 @@
-//! Whom policies send no signal: process 1, without which the kernel panics, and this agent, without which nobody watches.
+//! Whom policies send no signal: process 1, without which the kernel panics, and the agent, without which nobody watches.
+//!
+//! Which process the agent is is no constant of the programs, as they may outlive it: they look it up
+//! ([`agent`](ebpf_abi::hook::agent)), by its id and by when it started.
 //!
 //! A selector that means one of them names it: by `matchPIDs` with operator In, and neither as a process of a pid namespace
 //! nor as an ancestor of others. Ids are those of the host. It is any signal, as what one comes to is up to who gets it; and
 //! signals only: to be denied something is the end of nobody.
-
-use std::iter;
 
 use ebpf_codegen::Hook;
 use policy::model::{self, PidFilter, ProcessFilter, Selector};
@@ -12,14 +13,11 @@ use policy::model::{self, PidFilter, ProcessFilter, Selector};
 /// The process that all others come from.
 const INIT: u32 = 1;
 
-/// Tells the selectors of `part`, which are those of `hook`, whom they spare: process 1 and, if it is to be, `agent`.
-pub(super) fn mark(hook: &model::Hook, agent: Option<u32>, part: &mut Hook) {
+/// Tells the selectors of `part`, which are those of `hook`, whom they spare: process 1 and the agent, whose id is `agent`.
+pub(super) fn mark(hook: &model::Hook, agent: u32, part: &mut Hook) {
     for (selector, written) in part.selectors.iter_mut().zip(&hook.selectors) {
-        selector.spared = iter::once(INIT)
-            .chain(agent)
-            .filter(|pid| !names(written, *pid))
-            .collect();
-        selector.spared.dedup();
+        selector.spared = if names(written, INIT) { vec![] } else { vec![INIT] };
+        selector.spares_agent = !names(written, agent);
     }
 }
 

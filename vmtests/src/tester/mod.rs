@@ -73,6 +73,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
     ),
     ("fork", "COMMAND…: fork, exec in the child, wait", start::fork),
     (
+        "numbered",
+        "PID COMMAND…: fork, exec in a child of this number, print how it ended",
+        start::numbered,
+    ),
+    (
         "status",
         "COMMAND…: fork, exec in the child, print how it ended",
         start::status,

@@ -1,6 +1,6 @@
 //! Ways to start a process.
 
-use std::{collections::HashSet, ffi::CString, path::Path, process::Command, thread};
+use std::{collections::HashSet, ffi::CString, fs, path::Path, process::Command, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
@@ -134,6 +134,28 @@ pub fn status(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "pid": std::process::id(), "child": pid, "code": status >> 8, "signal": status & 0x7f }))
 }
 
+/// `numbered PID COMMAND…`: as the kernel gives a number that was asked for, unless another process gets it first.
+pub fn numbered(arguments: &[CString]) -> Result<()> {
+    const TRIES: u32 = 1_000;
+    let (number, argv) = (say::number::<i32>(arguments, 0)?, say::command(arguments, 1)?);
+    for _ in 0..TRIES {
+        fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).context("ns_last_pid")?;
+        let Fork::Parent(pid) = process::fork()? else {
+            if std::process::id() == number as u32 {
+                say::exec(&argv)?;
+            }
+            process::exit_group(0)
+        };
+        let status = process::wait(pid)?;
+        if pid == number {
+            return say::line(
+                &json!({ "pid": std::process::id(), "child": pid, "code": status >> 8, "signal": status & 0x7f }),
+            );
+        }
+    }
+    bail!("no process got the number {number}")
+}
+
 /// `fork-exit CODE`.
 pub fn fork_exit(arguments: &[CString]) -> Result<()> {
     let code: i32 = say::number(arguments, 0)?;
@@ -242,8 +264,8 @@ pub fn reuse_pid(arguments: &[CString]) -> Result<()> {
     let limit: u32 = say::number(arguments, 0)?;
     let program = say::own_path()?;
     let path = "/proc/sys/kernel/pid_max";
-    let before = std::fs::read_to_string(path)?;
-    std::fs::write(path, limit.to_string()).with_context(|| format!("set {path}"))?;
+    let before = fs::read_to_string(path)?;
+    fs::write(path, limit.to_string()).with_context(|| format!("set {path}"))?;
     let (mut used, mut reused) = (HashSet::new(), 0);
     for index in 0..4 * limit {
         let mut child = spawn_one(&program, "reuse", index, None)?;
@@ -253,7 +275,7 @@ pub fn reuse_pid(arguments: &[CString]) -> Result<()> {
             break;
         }
     }
-    std::fs::write(path, before.trim())?;
+    fs::write(path, before.trim())?;
     ensure!(reused == 3, "no id came back");
     Ok(())
 }

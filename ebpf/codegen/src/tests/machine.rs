@@ -140,6 +140,11 @@ pub(super) fn syscall_id(number: u64) -> u64 {
     }
 }
 
+/// Whether this process is the agent.
+pub(super) fn is_agent(pid: u32) -> bool {
+    pid.is_multiple_of(2)
+}
+
 /// Whether the kernel sends this signal.
 pub(super) fn is_sent(signal: u64) -> bool {
     !signal.is_multiple_of(2)
@@ -152,10 +157,16 @@ pub(super) enum Done {
     Signal(u64),
     /// Address, and what was to be written there.
     Write(u64, u32),
+    /// Nothing is awaited yet.
+    Afresh,
     /// How many events of the call await a hash already, and which point it is.
     Await(u64, u64),
     /// A verdict is returned later.
     Defer(u64),
+    /// The rest of an event is sent, if it awaits a hash at this point.
+    Hash(u64, u64),
+    /// Nothing is awaited any more.
+    Settle(u64),
     /// An action failed, for an event of this type.
     Failed(u64),
     /// Flags that a record got.
@@ -392,7 +403,10 @@ impl Machine<'_> {
         let other = [
             runtime::COUNT,
             runtime::FAILED,
+            runtime::IS_AGENT,
+            runtime::AFRESH,
             runtime::DEFER,
+            runtime::SETTLE,
             runtime::CLAIM,
             runtime::LOST,
             runtime::FACT,
@@ -569,6 +583,10 @@ impl Machine<'_> {
             Some(runtime::SEND) => self.note(Done::Send),
             Some(runtime::AWAIT) => self.note(Done::Await(r2, r3)),
             Some(runtime::DEFER) => self.note(Done::Defer(r1)),
+            Some(runtime::AFRESH) => self.note(Done::Afresh),
+            Some(runtime::HASH) => self.note(Done::Hash(r2, r3)),
+            Some(runtime::SETTLE) => self.note(Done::Settle(r1)),
+            Some(runtime::IS_AGENT) => u64::from(is_agent(self.world.pid)),
             Some(runtime::FLAG) => self.note(Done::Flag(r2)),
             Some(runtime::FAILED) => self.note(Done::Failed(r1)),
             Some(runtime::SLOT) => {

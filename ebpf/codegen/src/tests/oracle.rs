@@ -7,10 +7,10 @@ use ebpf_abi::{
 
 use crate::{
     Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
-    Point, Post, Read, Register, Source, Stage, Subject,
+    Point, Post, Read, Register, Selector, Source, Stage, Subject,
     tests::machine::{
-        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_beside, is_sent, is_writable, kept_owner, memory,
-        parent, pid_of, stack_of, syscall_id, user_memory,
+        CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_agent, is_beside, is_sent, is_writable, kept_owner,
+        memory, parent, pid_of, stack_of, syscall_id, user_memory,
     },
 };
 
@@ -140,7 +140,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                     }
                     Action::Notify { error, signal } => {
                         if !hook.monitor {
-                            let spared = signal != 0 && selector.spared.contains(&world.pid);
+                            let spared = signal != 0 && is_spared(selector, world);
                             done.extend(spared.then_some(Done::Count(SPARED)));
                             let signal = if spared { 0 } else { signal };
                             let orders = u64::from(signal) << 32 | u64::from(error as u32);
@@ -173,7 +173,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         8
                     }
                     Action::Signal(number) => {
-                        match selector.spared.contains(&world.pid) {
+                        match is_spared(selector, world) {
                             _ if hook.monitor => {}
                             true => done.push(Done::Count(SPARED)),
                             false => send(number.into(), &mut done),
@@ -290,6 +290,10 @@ const UNSENT: u64 = ebpf_abi::hook::counters::UNSENT as u64;
 fn send(signal: u64, done: &mut Vec<Done>) {
     done.push(Done::Signal(signal));
     done.extend((!is_sent(signal)).then_some(Done::Count(UNSENT)));
+}
+
+fn is_spared(selector: &Selector, world: &World) -> bool {
+    selector.spared.contains(&world.pid) || selector.spares_agent && is_agent(world.pid)
 }
 
 /// What tells the call from others.

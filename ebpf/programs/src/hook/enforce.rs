@@ -1,9 +1,9 @@
-//! Runtime functions by which one hook has another one act: what enforcers are told.
+//! Runtime functions by which one hook has another one act, what enforcers are told, and by which none acts on the agent.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::{
-    maps::{ORDERS, Orders, OrdersKey},
+    maps::{AGENT, ORDERS, Orders, OrdersKey},
     read::field,
     task,
 };
@@ -39,4 +39,15 @@ pub extern "C" fn hook_take(policy: u64) -> u64 {
     let _ = ORDERS.remove(key);
     let began: u64 = field!(task::current(), task_start_boottime);
     if since == began { what } else { 0 }
+}
+
+/// Whether the current process is the agent: see [`runtime::IS_AGENT`](ebpf_abi::hook::runtime::IS_AGENT).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_is_agent() -> u32 {
+    let Some(agent) = AGENT.get_ptr(0) else { return 0 };
+    // SAFETY: a value of the map.
+    let (pid, started) = unsafe { ((*agent).pid, (*agent).ktime) };
+    let process = (bpf_get_current_pid_tgid() >> 32) as u32;
+    u32::from(process == pid && task::start_in_ticks(task::current()) == started)
 }
