@@ -5,12 +5,12 @@ use ebpf_abi::{
     event::{file_hash, op},
     hook::{AWAITING, awaited_state, offset, runtime},
 };
-use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Reg, Width};
+use ebpf_asm::{Alu, Assembler, Code, Condition, Error, Label, Reg, Width};
 
 use crate::{
     change::FAILED,
     compile::{MAP_LOOKUP, MAX_ERRNO, VERDICT},
-    plan::{Action, Hashed, Hook, Point, Post},
+    plan::{Action, FileOffsets, Hashed, Hook, Point, Post},
     read::{PID_TGID, scratch_number},
 };
 
@@ -20,16 +20,37 @@ const IMA_FILE_HASH: u32 = 193;
 /// Where on the stack the number of events is that await a hash.
 const AWAITED: i16 = FAILED - 8;
 
-/// Whether an event of `hook` may have the hash of a file.
-pub(crate) fn wanted(hook: &Hook) -> bool {
-    hook.actions()
-        .any(|action| matches!(action, Action::Post(Post { hash: Some(_), .. })))
+/// Files that are longer, in bytes, are not read. Reading one of this length takes a second, or some on a slow disk; and as
+/// long as it is read, no program that may sleep is taken out of the memory of the machine (`call_rcu_tasks_trace`).
+pub const LONGEST: u32 = 128 << 20;
+
+/// File systems whose files come from elsewhere, and may be awaited for ever: FUSE, NFS, SMB (of two generations), Ceph, 9P,
+/// AFS, Coda (`include/uapi/linux/magic.h`).
+const ELSEWHERE: [u32; 8] = [
+    0x6573_5546,
+    0x6969,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x00c3_6400,
+    0x0102_1997,
+    0x5346_414f,
+    0x7375_7245,
+];
+
+/// What the hash is of that events of `hooks`, which are at one point, may have.
+pub fn hashed<'a>(hooks: impl IntoIterator<Item = &'a Hook>) -> Option<Hashed> {
+    let mut actions = hooks.into_iter().flat_map(Hook::actions);
+    actions.find_map(|action| match action {
+        Action::Post(Post { hash, .. }) => *hash,
+        _ => None,
+    })
 }
 
 /// What comes first in a function of `point`.
 pub(crate) fn prologue(asm: &mut Assembler, point: &Point) {
-    if point.hooks.iter().any(wanted) {
+    if hashed(&point.hooks).is_some() {
         asm.store_imm(Width::U64, Reg::R10, AWAITED, 0);
+        asm.call(runtime::AFRESH);
     }
 }
 
@@ -44,27 +65,46 @@ pub(crate) fn expect(asm: &mut Assembler, Hashed { point, .. }: Hashed) {
     asm.store(Width::U64, Reg::R10, AWAITED, Reg::R1);
 }
 
-/// Leaves the verdict to the last program, if a hash is awaited: the kernel runs none behind a denial.
+/// Leaves the verdict to the last program, if a hash is awaited: the kernel runs none behind a denial. Where it cannot be left
+/// to that one, the events go without.
 pub(crate) fn defer(asm: &mut Assembler, point: &Point) {
-    if !point.hooks.iter().any(wanted) {
+    let Some(Hashed { point, defers, .. }) = hashed(&point.hooks) else {
         return;
-    }
-    let done = asm.label();
+    };
+    let (at_once, done) = (asm.label(), asm.label());
     asm.jump_if(Condition::Eq, VERDICT, 0, done);
     asm.load(Width::U64, Reg::R1, Reg::R10, AWAITED);
     asm.jump_if(Condition::Eq, Reg::R1, 0, done);
-    asm.copy(Reg::R1, VERDICT);
-    asm.call(runtime::DEFER);
-    asm.jump_if(Condition::Eq, Reg::R0, 0, done);
-    asm.set(VERDICT, 0);
+    if defers {
+        asm.copy(Reg::R1, VERDICT);
+        asm.call(runtime::DEFER);
+        asm.jump_if(Condition::Eq, Reg::R0, 0, at_once);
+        asm.set(VERDICT, 0);
+        asm.jump(done);
+        asm.bind(at_once);
+    }
+    asm.jump_if(Condition::Eq, Reg::R6, 0, done);
+    send(asm, point);
+    asm.set(Reg::R1, u64::from(point));
+    asm.call(runtime::SETTLE);
     asm.bind(done);
+}
+
+/// Sends the rest of all events that await a hash at `point`. The scratch is in `R6`.
+fn send(asm: &mut Assembler, point: u32) {
+    for index in 0..AWAITING {
+        scratch_number(asm, Reg::R1);
+        asm.set(Reg::R2, index as u64);
+        asm.set(Reg::R3, u64::from(point));
+        asm.call(runtime::HASH);
+    }
 }
 
 /// The program that asks for the hash, which must be one that may sleep.
 pub fn hash(hashed: Hashed) -> Result<Code, Error> {
     const KEY: i16 = -8;
     let mut asm = Assembler::new();
-    let (none, done) = (asm.label(), asm.label());
+    let (none, left_out, done) = (asm.label(), asm.label(), asm.label());
     asm.copy(Reg::R6, Reg::R1);
     asm.call_helper(PID_TGID);
     asm.store(Width::U64, Reg::R10, KEY, Reg::R0);
@@ -87,6 +127,9 @@ pub fn hash(hashed: Hashed) -> Result<Code, Error> {
     );
     file(&mut asm, hashed);
     asm.jump_if(Condition::Eq, Reg::R1, 0, done);
+    asm.copy(Reg::R8, Reg::R1);
+    check(&mut asm, hashed.offsets, left_out);
+    asm.copy(Reg::R1, Reg::R8);
     asm.copy(Reg::R2, Reg::R7);
     asm.alu(Alu::Add, Reg::R2, i32::from(offset::AWAITED_DIGEST));
     asm.set(Reg::R3, u64::from(file_hash::LEN));
@@ -94,10 +137,42 @@ pub fn hash(hashed: Hashed) -> Result<Code, Error> {
     asm.store(Width::U64, Reg::R7, offset::AWAITED_ALGORITHM, Reg::R0);
     asm.bind(done);
     asm.store_imm(Width::U32, Reg::R7, offset::AWAITED_STATE, awaited_state::READ as i32);
+    asm.jump(none);
+    asm.bind(left_out);
+    asm.store_imm(
+        Width::U32,
+        Reg::R7,
+        offset::AWAITED_STATE,
+        awaited_state::LEFT_OUT as i32,
+    );
     asm.bind(none);
     asm.set(Reg::R0, 0);
     asm.exit();
     asm.finish()
+}
+
+/// Goes to `left_out` if reading the file in `R8` may take too long: because of its length, because it is from elsewhere, or
+/// because whoever mounted its file system needed no privilege for that.
+fn check(asm: &mut Assembler, offsets: FileOffsets, left_out: Label) {
+    let FileOffsets {
+        inode,
+        size,
+        super_block,
+        magic,
+        user_ns,
+        level,
+    } = offsets;
+    asm.load(Width::U64, Reg::R1, Reg::R8, inode);
+    asm.load(Width::U64, Reg::R2, Reg::R1, size);
+    asm.jump_if(Condition::Gt, Reg::R2, u64::from(LONGEST), left_out);
+    asm.load(Width::U64, Reg::R1, Reg::R1, super_block);
+    asm.load(Width::U64, Reg::R2, Reg::R1, magic);
+    for elsewhere in ELSEWHERE {
+        asm.jump_if(Condition::Eq, Reg::R2, u64::from(elsewhere), left_out);
+    }
+    asm.load(Width::U64, Reg::R1, Reg::R1, user_ns);
+    asm.load(Width::U32, Reg::R1, Reg::R1, level);
+    asm.jump_if(Condition::Ne, Reg::R1, 0, left_out);
 }
 
 /// `R1` = the file, as the verifier knows it. The context is in `R6`.
@@ -119,12 +194,7 @@ pub fn settle(hashed: Hashed) -> Result<Code, Error> {
     asm.call(runtime::CLAIM);
     asm.copy(Reg::R6, Reg::R0);
     asm.jump_if(Condition::Eq, Reg::R6, 0, lost);
-    for index in 0..AWAITING {
-        scratch_number(&mut asm, Reg::R1);
-        asm.set(Reg::R2, index as u64);
-        asm.set(Reg::R3, point);
-        asm.call(runtime::HASH);
-    }
+    send(&mut asm, hashed.point);
     asm.store_imm(Width::U64, Reg::R6, offset::BUSY, 0);
     asm.jump(settled);
     asm.bind(lost);

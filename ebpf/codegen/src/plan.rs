@@ -527,6 +527,27 @@ pub struct Hashed {
     pub point: u32,
     /// The file is the first parameter, or what that points to points to it at this offset.
     pub member: Option<i16>,
+    /// Where kernel structures have what is asked before the file is read.
+    pub offsets: FileOffsets,
+    /// Whether a denial can be left to the last program: whether the kernel runs that one at every call.
+    pub defers: bool,
+}
+
+/// Offsets of members of kernel structures, from a file on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileOffsets {
+    /// `file.f_inode`.
+    pub inode: i16,
+    /// `inode.i_size`.
+    pub size: i16,
+    /// `inode.i_sb`.
+    pub super_block: i16,
+    /// `super_block.s_magic`.
+    pub magic: i16,
+    /// `super_block.s_user_ns`.
+    pub user_ns: i16,
+    /// `user_namespace.level`.
+    pub level: i16,
 }
 
 /// What limits reports that are alike.

@@ -8,8 +8,8 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
-    Point, Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest, compile,
+    Action, Arg, Change, Context, FileOffsets, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand,
+    Ownership, Place, Point, Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest, compile,
 };
 use machine::{Done, World};
 
@@ -525,7 +525,12 @@ fn selector() -> impl Strategy<Value = Selector> {
                     limit: (scope < 2).then_some(Limit { window, scope }),
                     kernel_stack,
                     user_stack,
-                    hash: hashed.then_some(Hashed { point: 9, member: None }),
+                    hash: hashed.then_some(Hashed {
+                        point: 9,
+                        member: None,
+                        offsets: FileOffsets::default(),
+                        defers: window.is_multiple_of(2),
+                    }),
                 })
             }
         ),
@@ -545,18 +550,18 @@ fn selector() -> impl Strategy<Value = Selector> {
         prop::collection::vec(filter(), 0..3),
         prop::collection::vec(action, 0..3),
         prop::collection::vec(0_u32..3, 0..3),
+        any::<bool>(),
     )
         .prop_map(|(filters, actions, spared, spares_agent)| Selector {
             filters,
             actions,
             spared,
-        any::<bool>(),
+            spares_agent,
         })
 }
 
 /// Changes of registers of which the world knows what they have.
 fn changes() -> impl Strategy<Value = Vec<Change>> {
-            spares_agent,
     let register = || {
         let whole = prop::sample::select(vec![112_i16, 104, 96, 88, 80]);
         let part = prop::sample::select(vec![(0, 8), (0, 4), (0, 2), (0, 1), (1, 1)]);

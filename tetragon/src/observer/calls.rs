@@ -1,8 +1,11 @@
 //! Functions that were entered and have not returned, where the event is complete only then.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
-use ebpf_abi::event::HookEvent;
+use ebpf_abi::event::{HookEvent, op};
 use policy::syscalls::{Abi, Syscall};
 use tetragon_api::v1::{KprobeArgument, StackTraceEntry};
 
@@ -10,6 +13,9 @@ use super::naming::Answer;
 
 /// Calls that are remembered at most. As many as the kernel programs remember.
 const CALLS: usize = 8_192;
+
+/// How long the event of a security hook awaits the hash of a file. What is read for it has a bound (`ebpf_codegen::LONGEST`).
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Hook, thread, and when it was entered.
 type Key = (u32, u32, u64);
@@ -69,6 +75,9 @@ pub(super) struct Calls {
     open: HashMap<Key, Call>,
     /// In the order in which they came, those that have returned among them.
     order: VecDeque<Key>,
+    /// Those of security hooks, which are events without what comes then: until when that is awaited. In this order, those
+    /// for which it has come among them.
+    awaiting: VecDeque<(Instant, Key)>,
     evicted: u64,
 }
 
@@ -83,8 +92,14 @@ impl Calls {
     }
 
     /// Remembers a call. When there are too many, the oldest is forgotten.
-    pub(super) fn begin(&mut self, call: Call) {
+    pub(super) fn begin(&mut self, call: Call, now: Instant) {
         let key = (call.head.hook, call.head.tid, call.head.header.ktime);
+        if call.head.header.op == op::LSM {
+            if self.awaiting.len() >= 2 * CALLS {
+                self.awaiting.retain(|(_, key)| self.open.contains_key(key));
+            }
+            self.awaiting.push_back((now + PATIENCE, key));
+        }
         self.open.insert(key, call);
         self.order.push_back(key);
         while self.open.len() > CALLS {
@@ -102,6 +117,27 @@ impl Calls {
                 self.order.push_back(key);
             }
         }
+    }
+
+    /// When the first event of a security hook has awaited its hash for long enough; `None` when none does.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.awaiting.front().map(|(until, _)| *until)
+    }
+
+    /// An event of a security hook that has awaited its hash until `now` for long enough, or, if it is the `last` moment, at
+    /// all. The record with the hash was lost.
+    pub(super) fn overdue(&mut self, now: Instant, last: bool) -> Option<Call> {
+        while let Some((until, key)) = self.awaiting.front() {
+            if self.open.contains_key(key) && *until > now && !last {
+                return None;
+            }
+            let call = self.open.remove(key);
+            self.awaiting.pop_front();
+            if call.is_some() {
+                return call;
+            }
+        }
+        None
     }
 
     /// The call that `head` is the return of.
@@ -143,9 +179,9 @@ mod tests {
 
     #[test]
     fn a_return_finds_its_entry_once() {
-        let mut calls = Calls::default();
-        calls.begin(call(1, 10));
-        calls.begin(call(1, 20));
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        calls.begin(call(1, 10), now);
+        calls.begin(call(1, 20), now);
         assert!(calls.end(&exit(2, 10)).is_none());
         assert_eq!(calls.end(&exit(1, 20)).map(|call| call.head.header.ktime), Some(20));
         assert!(calls.end(&exit(1, 20)).is_none());
@@ -154,18 +190,46 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_returns() {
-        let mut calls = Calls::default();
-        calls.begin(call(0, 1));
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        calls.begin(call(0, 1), now);
         for ktime in 0..10 * CALLS as u64 {
-            calls.begin(call(1, ktime));
+            calls.begin(call(1, ktime), now);
             calls.end(&exit(1, ktime));
         }
         assert!(calls.order.len() <= 4 * CALLS + 1);
         assert!(calls.end(&exit(0, 1)).is_some());
         for ktime in 0..=CALLS as u64 {
-            calls.begin(call(2, ktime));
+            calls.begin(call(2, ktime), now);
         }
         assert_eq!((calls.len(), calls.evicted()), (CALLS, 1));
+    }
+
+    #[test]
+    fn events_of_security_hooks_do_not_wait_for_ever() {
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        let security = |ktime| {
+            let mut call = call(1, ktime);
+            call.head.header.op = op::LSM;
+            call
+        };
+        calls.begin(call(1, 10), now);
+        calls.begin(security(20), now);
+        calls.begin(security(30), now + PATIENCE / 2);
+        calls.begin(security(40), now + PATIENCE / 2);
+        assert!(calls.end(&exit(1, 20)).is_some());
+        assert!(calls.overdue(now + PATIENCE, false).is_none());
+        assert_eq!(calls.next(), Some(now + PATIENCE / 2 + PATIENCE));
+        let of = |call: Option<Call>| call.map(|call| call.head.header.ktime);
+        assert_eq!(of(calls.overdue(now + 2 * PATIENCE, false)), Some(30));
+        assert_eq!(of(calls.overdue(now, true)), Some(40));
+        // What returns is another matter.
+        assert!(calls.overdue(now + 2 * PATIENCE, true).is_none());
+        assert_eq!((calls.len(), calls.next()), (1, None));
+        for ktime in 0..10 * CALLS as u64 {
+            calls.begin(security(ktime), now);
+            calls.end(&exit(1, ktime));
+        }
+        assert!(calls.awaiting.len() <= 2 * CALLS);
     }
 
     #[test]

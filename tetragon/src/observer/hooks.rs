@@ -97,7 +97,7 @@ impl Pipeline {
             function: syscall.map(|number| self.functions.of(number)),
         };
         if head.flags & hook_flag::ENTRY != 0 {
-            self.calls.begin(call);
+            self.calls.begin(call, Instant::now());
         } else {
             self.emit_hook(call, Returned::default(), &info, sink);
         }
@@ -146,6 +146,19 @@ impl Pipeline {
             hash: hash.unwrap_or_default(),
         };
         self.emit_hook(call, returned, info, sink);
+    }
+
+    /// Emits events of security hooks whose hash does not come any more; `last` when none may be awaited any longer.
+    pub(super) fn unhashed(&mut self, now: Instant, last: bool, sink: &mut dyn Sink) -> bool {
+        let mut emitted = false;
+        while let Some(call) = self.calls.overdue(now, last) {
+            self.counters.unhashed.add(1);
+            if let Some(info) = self.hooks.get(call.head.hook).map(Arc::clone) {
+                self.emit_hook(call, Returned::default(), &info, sink);
+                emitted = true;
+            }
+        }
+        emitted
     }
 
     /// The bytes that came before the record, and what is known of them.

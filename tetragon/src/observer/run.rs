@@ -137,7 +137,7 @@ impl Observer {
             self.pipeline.clock.follow();
             self.consume(sink)?;
             let now = Instant::now();
-            if self.pipeline.release(now, sink) {
+            if self.pipeline.release(now, sink) | self.pipeline.unhashed(now, false, sink) {
                 sink.flush();
             }
             if self.pipeline.waiting.next().is_some_and(|next| now >= next) {
@@ -158,11 +158,13 @@ impl Observer {
         self.finish(sink)
     }
 
-    /// Waits for records, for `until`, for what the event cache is to do, or for what events are held back for; true when
-    /// stopped.
+    /// Waits for records, for `until`, for what the event cache is to do, or for what events are held back for or await; true
+    /// when stopped.
     fn wait(&self, stop: &Stop, until: Instant) -> Result<bool, Error> {
-        let Pipeline { waiting, held, .. } = &self.pipeline;
-        let until = [waiting.next(), held.next()]
+        let Pipeline {
+            waiting, held, calls, ..
+        } = &self.pipeline;
+        let until = [waiting.next(), held.next(), calls.next()]
             .into_iter()
             .flatten()
             .fold(until, Instant::min);
@@ -218,6 +220,7 @@ impl Observer {
                 break;
             }
         }
+        self.pipeline.unhashed(Instant::now(), true, sink);
         self.pipeline.retry(true, sink);
         self.release(sink)?;
         self.pipeline.count();

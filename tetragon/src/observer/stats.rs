@@ -56,6 +56,7 @@ pub(super) struct Counters {
     pub(super) calls: Counter,
     pub(super) calls_evicted: Counter,
     pub(super) unnamed: Counter,
+    pub(super) unhashed: Counter,
     pub(super) malformed: Counter,
     pub(super) emitted: Counter,
     pub(super) process_cache: Counter,
@@ -152,6 +153,7 @@ impl StatsHandle {
             unnamed: counters.unnamed.get(),
             errands_left_out: counters.errands_left_out.get(),
             errands_failed: counters.errands_failed.get(),
+            unhashed: counters.unhashed.get() + self.policies(counters::UNHASHED),
             spared: self.spared(),
             unsent: self.policies(counters::UNSENT),
         }
@@ -255,6 +257,9 @@ pub struct Stats {
     /// Names of code and build ids that events went out without, since the files of their process took too long or too
     /// many others waited for theirs.
     pub unnamed: u64,
+    /// Events of security hooks that went out without the hash of a file that was not asked for, as reading the file might
+    /// take too long or nobody was there to ask.
+    pub unhashed: u64,
     /// URLs and names that policies wanted asked for and nobody asked for, as there were too many.
     pub errands_left_out: u64,
     /// Those that were asked for in vain.
@@ -356,6 +361,7 @@ impl fmt::Display for Stats {
             (self.calls, "entries without return"),
             (self.calls_evicted, "entries evicted"),
             (self.unnamed, "stacks or build ids not looked up in time"),
+            (self.unhashed, "files not hashed"),
             (self.errands_left_out, "URLs or names not asked for"),
             (self.errands_failed, "URLs or names asked for in vain"),
             (self.spared, "signals not sent to process 1 or this agent"),

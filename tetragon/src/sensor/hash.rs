@@ -4,29 +4,47 @@
 //! a dispatcher nor be relied on to be run. So it is attached beside, as is a third one, which sends what was found out and
 //! returns the verdict. The kernel runs what was attached last first (`bpf_trampoline_link_prog`,
 //! kernel/bpf/trampoline.c): the third one is attached first. Both are the same whatever the policies want.
+//!
+//! A file that may never be read to its end is not read (`ebpf_codegen::hash`): as long as a program sleeps, the kernel lets go
+//! of no program that may sleep, on the whole machine. And it lets go of the third program whether or not somebody sleeps in
+//! the second, behind which it is to be run; so that one is kept until nobody does.
 
-use std::sync::Arc;
-
-use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Action, Hashed, Hook};
-use ebpf_loader::{Link, Loaded, Program, ProgramKind, probe};
-use policy_btf::LSM;
-
-use super::{
-    Error,
-    argument::member,
-    lower::Reason,
-    point::{Keeping, Watched},
-    points::PointKey,
-    running::Running,
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
-/// The programs, attached while this lives. Dropped behind what waits for them.
+use ebpf_abi::hook::{Awaited, awaited_state, runtime};
+use ebpf_codegen::{FileOffsets, Hashed, Hook, hashed};
+use ebpf_loader::{Link, Loaded, Map, Pins, Program, ProgramKind, probe};
+use policy_btf::LSM;
+
+use super::{Error, argument::member, lower::Reason, point::Keeping, points::PointKey, running::Running};
+
+/// How long a chain that is detached is kept at most for who is still within.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nobody must have been within for a chain that was pinned: it is detached a grace period after its pins are gone.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Time between two looks at who is within.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A function of kernels whose trampolines run a program of a security module whatever else runs it (6.2, and late ones of 6.1).
+/// Others leave out one that is running on the same CPU already, and have one function for both cases.
+const UNGUARDED: &str = "__bpf_prog_enter_sleepable_recur";
+
+/// The programs, attached while this lives. Dropped behind what waits for them. What they miss is hashes, not events.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// In the order in which they are detached, the reverse of that in which they were attached.
-    _links: [Watched<Link>; 2],
-    _programs: [Watched<Program>; 2],
+    links: Vec<Link>,
+    programs: Vec<Program>,
+    /// Who waits for a hash, and at which security hook this is.
+    awaited: Map,
+    point: u32,
+    pins: Option<Arc<Pins>>,
 }
 
 impl Chain {
@@ -38,10 +56,9 @@ impl Chain {
         loaded: &Loaded,
         keeping: &Keeping,
     ) -> Result<Option<Self>, Error> {
-        let (Some(hashed), ProgramKind::Lsm { btf_id, .. }) = (wanted(hooks), kind) else {
+        let (Some(hashed), ProgramKind::Lsm { btf_id, .. }) = (hashed(hooks), kind) else {
             return Ok(None);
         };
-        let op = key.kind.op();
         let failed = |error| Error::TooLong {
             hook: key.name.clone(),
             error,
@@ -52,35 +69,80 @@ impl Chain {
         );
         let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(failed)?;
         let replaced = [(runtime::POLICIES, &settle), (runtime::CLAIM, &claim)];
-        let last = Arc::new(loaded.load_with("hook_lsm", kind, &replaced, &[])?);
+        let last = loaded.load_with("hook_lsm", kind, &replaced, &[])?;
         let sleepable = ProgramKind::Lsm {
             btf_id,
             sleepable: true,
         };
-        let second = Arc::new(loaded.load_code("hook_hash", sleepable, &hash)?);
+        let second = loaded.load_code("hook_hash", sleepable, &hash)?;
+        let awaited = loaded.map(runtime::HASHES)?.try_clone()?;
+        // What an earlier chain left there is of nobody, until the first program is attached; but who is still reading writes there.
+        for (thread, left) in within(&awaited, hashed.point)? {
+            if left.state != awaited_state::READING {
+                awaited.remove(&thread)?;
+            }
+        }
         let attach = |program: &Program, what| {
             let mut link = program.attach()?;
             if let Some(pins) = &keeping.pins {
                 link.pin(pins, &format!("{key}:{what}"))?;
             }
-            Ok::<_, Error>(keeping.watch(Arc::new(link), op))
+            Ok::<_, Error>(link)
         };
         let last_link = attach(&last, "verdict")?;
         let second_link = attach(&second, "hash")?;
         Ok(Some(Self {
-            _links: [second_link, last_link],
-            _programs: [keeping.watch(second, op), keeping.watch(last, op)],
+            links: vec![second_link, last_link],
+            programs: vec![second, last],
+            awaited,
+            point: hashed.point,
+            pins: keeping.pins.clone(),
         }))
+    }
+
+    /// Whether somebody has passed the first program and not the last one.
+    fn is_in_use(&self) -> bool {
+        // What cannot be found out may be.
+        within(&self.awaited, self.point).map_or(true, |threads| !threads.is_empty())
     }
 }
 
-/// What the hash is of that `hooks`, which are at one point, report.
-pub(super) fn wanted(hooks: &[Hook]) -> Option<Hashed> {
-    let mut actions = hooks.iter().flat_map(Hook::actions);
-    actions.find_map(|action| match action {
-        Action::Post(post) => post.hash,
-        _ => None,
-    })
+impl Drop for Chain {
+    fn drop(&mut self) {
+        self.links.clear();
+        let quiet = match &self.pins {
+            // It stays attached.
+            Some(pins) if pins.are_left() => return,
+            Some(_) => GRACE,
+            None => Duration::ZERO,
+        };
+        let begin = Instant::now();
+        let mut last_seen = None;
+        while begin.elapsed() < PATIENCE {
+            if self.is_in_use() {
+                last_seen = Some(Instant::now());
+            } else if last_seen.unwrap_or(begin).elapsed() >= quiet {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+        tracing::warn!(
+            "A file is still being read for its hash: the programs that wait for it stay in memory as long as this agent"
+        );
+        // Whoever sleeps in the second is led to the last one.
+        self.programs.drain(..).for_each(std::mem::forget);
+    }
+}
+
+/// Threads that are between the programs at security hook `point`, and what is noted of them.
+fn within(awaited: &Map, point: u32) -> Result<Vec<(u64, Awaited)>, Error> {
+    let mut threads = vec![];
+    for thread in awaited.keys::<u64>() {
+        let thread = thread?;
+        let noted: Option<Awaited> = awaited.get(&thread)?;
+        threads.extend(noted.filter(|noted| noted.point == point).map(|noted| (thread, noted)));
+    }
+    Ok(threads)
 }
 
 /// What the hash is of at `point`, a security hook that has a file.
@@ -101,14 +163,30 @@ pub(super) fn of(point: &PointKey, kernel: &Running<'_>) -> Result<Hashed, Reaso
             "this kernel tells programs no hashes (bpf_ima_file_hash, kernel 5.18)",
         ));
     }
+    let offset = |structure, name| {
+        let offset = member(kernel, structure, name)?;
+        i16::try_from(offset).map_err(|_| failed(&format!("{name} is too far within {structure}")))
+    };
     let member = if point.name.starts_with("bprm_") {
-        let offset = member(kernel, "linux_binprm", "file")?;
-        Some(i16::try_from(offset).map_err(|_| failed("the file is too far within linux_binprm"))?)
+        Some(offset("linux_binprm", "file")?)
     } else {
         None
     };
+    let offsets = FileOffsets {
+        inode: offset("file", "f_inode")?,
+        size: offset("inode", "i_size")?,
+        super_block: offset("inode", "i_sb")?,
+        magic: offset("super_block", "s_magic")?,
+        user_ns: offset("super_block", "s_user_ns")?,
+        level: offset("user_namespace", "level")?,
+    };
     let point = number(&point.name).ok_or_else(|| failed("the kernel has no such security hook"))?;
-    Ok(Hashed { point, member })
+    Ok(Hashed {
+        point,
+        member,
+        offsets,
+        defers: kernel.is_function(UNGUARDED),
+    })
 }
 
 /// A hash as events show it: the name of the algorithm (`enum hash_algo`, `include/uapi/linux/hash_info.h`) and the digits.

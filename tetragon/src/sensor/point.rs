@@ -3,7 +3,7 @@
 use std::{os::fd::AsFd as _, sync::Arc};
 
 use ebpf_abi::hook::runtime;
-use ebpf_codegen::{Hook, Point};
+use ebpf_codegen::{Hook, Point, hashed};
 use ebpf_loader::{Dispatcher, Link, Loaded, Pins, Program, ProgramKind, Succession, TracingAttach, probe};
 
 use policy_btf::LSM;
@@ -12,7 +12,7 @@ use crate::regular::{self, Identity};
 
 use super::{
     Error, Table, functions,
-    hash::{self, Chain},
+    hash::Chain,
     misses::Misser,
     points::{PointKey, PointKind, SECURITY},
     running::Running,
@@ -137,7 +137,7 @@ impl Attached {
     /// Replaces what the point does. Not one hit of it is missed, and none is seen by both programs, but for the moment in
     /// which the first hook comes that wants a hash: what waits for one has to be attached after it.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
-        if self.chain.is_none() && hash::wanted(&hooks).is_some() {
+        if self.chain.is_none() && hashed(&hooks).is_some() {
             *self = Self::attach(&self.key, self.kind, hooks, loaded, self.keeping.clone())?;
             return Ok(());
         }

@@ -11,6 +11,7 @@ pub mod end;
 mod events;
 pub mod files;
 pub mod limits;
+pub mod mounts;
 pub mod network;
 pub mod pins;
 pub mod privileges;
@@ -71,12 +72,12 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "FILE PREFIX: processes until FILE exists",
         start::spawn_until,
     ),
-    ("fork", "COMMAND…: fork, exec in the child, wait", start::fork),
     (
         "numbered",
         "PID COMMAND…: fork, exec in a child of this number, print how it ended",
         start::numbered,
     ),
+    ("fork", "COMMAND…: fork, exec in the child, wait", start::fork),
     (
         "status",
         "COMMAND…: fork, exec in the child, print how it ended",
@@ -124,16 +125,16 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         limits::reuse_calls,
     ),
     (
+        "reuse-threads",
+        "COUNT LIMIT OFFSET: threads that seek, until a number was used twice",
+        limits::reuse_threads,
+    ),
+    (
         "clock-jumps",
         "OFFSET: seek, and again after the clock of the wall was set",
         limits::clock_jumps,
     ),
     (
-    (
-        "reuse-threads",
-        "COUNT LIMIT OFFSET: threads that seek, until a number was used twice",
-        limits::reuse_threads,
-    ),
         "args-invalid",
         "exec noop with bytes that are not UTF-8",
         arguments::invalid,
@@ -154,6 +155,16 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         arguments::large_stack,
     ),
     ("empty-argv", "exec noop without any argument", arguments::none),
+    (
+        "user-mount",
+        "PATH COMMAND…: exec in a new user namespace that has mounted a file system with a file there",
+        mounts::user_mount,
+    ),
+    (
+        "unanswered",
+        "PATH: a file system there, in a mount namespace of its own, with a file that is never read to its end",
+        mounts::unanswered,
+    ),
     ("deep", "DEPTH COMMAND…: exec in a directory so deep", files::deep),
     (
         "across-mounts",
@@ -324,6 +335,8 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         siege::once,
     ),
     ("pins", "PATH: what is there, and permissions", pins::pins),
+    ("nest", "PATH DEPTH: folders within each other", pins::nest),
+    ("unnest", "PATH: remove those", pins::unnest),
     ("pin", "DIRECTORY [AGENT]: pin something there", pins::pin),
     ("leave-v1", "PATH: remove that cgroup", container::leave_version_1),
 ];
@@ -340,8 +353,6 @@ pub fn main() -> i32 {
 }
 
 fn run() -> Result<()> {
-    ("nest", "PATH DEPTH: folders within each other", pins::nest),
-    ("unnest", "PATH: remove those", pins::unnest),
     use std::os::unix::ffi::OsStringExt as _;
 
     let arguments: Vec<CString> = std::env::args_os()

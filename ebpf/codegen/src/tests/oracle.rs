@@ -2,12 +2,12 @@
 
 use ebpf_abi::{
     event::stack,
-    hook::{SAVED, pieces},
+    hook::{AWAITING, SAVED, pieces},
 };
 
 use crate::{
     Action, Arg, Change, Context, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand, Ownership, Place,
-    Point, Post, Read, Register, Selector, Source, Stage, Subject,
+    Point, Post, Read, Register, Selector, Source, Stage, Subject, hashed,
     tests::machine::{
         CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_agent, is_beside, is_sent, is_writable, kept_owner,
         memory, parent, pid_of, stack_of, syscall_id, user_memory,
@@ -23,6 +23,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
     if generation < world.latest {
         return done;
     }
+    done.extend(hashed(&point.hooks).map(|_| Done::Afresh));
     for hook in &point.hooks {
         let kept = world.kept[hook.number as usize % 2];
         let returns = hook.stage == Stage::Return;
@@ -212,9 +213,17 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
             done.push(Done::Send);
         }
     }
-    if verdict != 0 && done.iter().any(|done| matches!(done, Done::Await(..))) {
-        done.push(Done::Defer(verdict));
-        verdict = 0;
+    if let Some(Hashed { point, defers, .. }) = hashed(&point.hooks)
+        && verdict != 0
+        && done.iter().any(|done| matches!(done, Done::Await(..)))
+    {
+        if defers {
+            done.push(Done::Defer(verdict));
+            verdict = 0;
+        } else {
+            done.extend((0..AWAITING as u64).map(|index| Done::Hash(index, point.into())));
+            done.push(Done::Settle(point.into()));
+        }
     }
     done.extend((generation != world.latest).then_some(Done::Latest(generation)));
     for (offset, value) in changed.unwrap_or_default() {
@@ -284,16 +293,16 @@ fn registers(changes: &[Change], world: &World) -> Option<Vec<(i16, u64)>> {
     Some(all)
 }
 /// What counts signals that are not sent.
+fn is_spared(selector: &Selector, world: &World) -> bool {
+    selector.spared.contains(&world.pid) || selector.spares_agent && is_agent(world.pid)
+}
+
 const SPARED: u64 = ebpf_abi::hook::counters::SPARED as u64;
 const UNSENT: u64 = ebpf_abi::hook::counters::UNSENT as u64;
 
 fn send(signal: u64, done: &mut Vec<Done>) {
     done.push(Done::Signal(signal));
     done.extend((!is_sent(signal)).then_some(Done::Count(UNSENT)));
-}
-
-fn is_spared(selector: &Selector, world: &World) -> bool {
-    selector.spared.contains(&world.pid) || selector.spares_agent && is_agent(world.pid)
 }
 
 /// What tells the call from others.

@@ -4,14 +4,19 @@
 //! the hash and notes here that one is awaited. The second one is code alone (`ebpf_codegen::hash`): it may sleep, and
 //! writes the hash here. The third one sends the rest of the events, and returns the verdict of the first one, which would
 //! have ended the call before the others.
+//!
+//! What is noted is of the call that the thread is in: the first program begins by forgetting what is there.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use ebpf_abi::{
     event::{HookArg, HookEvent, file_hash, hook_flag, op},
-    hook::{AWAITING, Awaited, awaited_state},
+    hook::{AWAITING, Awaited, awaited_state, counters},
 };
 
-use super::record::{head, hook_begin, hook_send, next};
+use super::{
+    count::hook_count,
+    record::{head, hook_begin, hook_send, next},
+};
 use crate::maps::{AWAITED, RECORDS};
 
 /// What the current thread waits for, unless it is being read at this moment, when what comes now is part of that.
@@ -37,10 +42,29 @@ fn at(point: u32) -> Option<*mut Awaited> {
     }
 }
 
+/// Forgets what the current thread awaits: see [`runtime::AFRESH`](ebpf_abi::hook::runtime::AFRESH).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn hook_afresh() -> u32 {
+    if of_thread().is_some() {
+        let _ = AWAITED.remove(bpf_get_current_pid_tgid());
+    }
+    0
+}
+
 /// Notes that the event under construction awaits a hash: see [`runtime::AWAIT`](ebpf_abi::hook::runtime::AWAIT).
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn hook_await(claimed: u32, known: u32, point: u32) -> u32 {
+    let awaited = note(claimed, known, point);
+    if awaited == 0 {
+        hook_count(counters::UNHASHED);
+    }
+    awaited
+}
+
+#[inline(always)]
+fn note(claimed: u32, known: u32, point: u32) -> u32 {
     let (Some(scratch), Some(record)) = (super::scratch(claimed), RECORDS.get_ptr_mut(claimed)) else {
         return 0;
     };
@@ -61,7 +85,6 @@ pub extern "C" fn hook_await(claimed: u32, known: u32, point: u32) -> u32 {
     // SAFETY: as above, and a record of this CPU.
     unsafe {
         if known == 0 {
-            // What was there is of a call that another security module has ended.
             (*awaited).state = awaited_state::AWAITED;
             (*awaited).point = point;
             (*awaited).count = 0;
@@ -131,7 +154,9 @@ pub extern "C" fn hook_hash(claimed: u32, index: u32, point: u32) -> u32 {
             (*hook).hook,
             0,
         );
-        if (*awaited).algorithm >= 0
+        if (*awaited).state != awaited_state::READ {
+            hook_count(counters::UNHASHED);
+        } else if (*awaited).algorithm >= 0
             && let Some((record, arg, end)) = next(claimed)
         {
             head(arg, u32::from(file_hash::KIND), 0, file_hash::LEN);
