@@ -471,6 +471,9 @@ pub mod fact {
     pub const FOLLOWED: u32 = 38;
     pub const PARENT: u32 = 39;
     pub const PARENT_FOLLOWED: u32 = 40;
+    /// Whether an execution is under way: the process has left the image that its entry is of, for one that has no event yet.
+    /// Of processes that were there before the agent that is not known.
+    pub const EXECUTING: u32 = 41;
     /// Inode number of the namespace at this plus its position in [`Namespaces`](crate::map::Namespaces).
     pub const NAMESPACE: u32 = 8;
 }

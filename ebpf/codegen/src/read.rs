@@ -329,7 +329,7 @@ impl Reader {
                 Some(false)
             }
             Subject::Fact(what) => {
-                debug_assert!(what <= fact::PARENT_FOLLOWED, "a fact that the runtime knows");
+                debug_assert!(what <= fact::EXECUTING, "a fact that the runtime knows");
                 asm.set(Reg::R1, u64::from(what));
                 asm.call(runtime::FACT);
                 asm.copy(Reg::R2, Reg::R0);

@@ -14,14 +14,14 @@ use tetragon_api::v1::{
 
 use super::{
     calls::{Call, Stacks},
-    loads::Mapped,
+    loads::{Mapped, Waiting},
     naming::{Found, Question},
     pipeline::Pipeline,
 };
 use crate::{
     event::hook,
     record,
-    sensor::{HookInfo, shown_hash},
+    sensor::{HookInfo, loader::EXECUTING, shown_hash},
     sink::Sink,
     text,
 };
@@ -315,28 +315,60 @@ impl Pipeline {
         );
     }
 
-    /// Tells of a file that was mapped, unless that was told of the same process before.
+    /// Handles the record of a file that was mapped: by the image that is there, or by one that is about to take its place.
     fn mapped(&mut self, record: &record::Hook<'_>, sink: &mut dyn Sink) {
         let head = &record.head;
         let Some(mapped) = Mapped::read(record) else {
             self.counters.malformed.add(1);
             return;
         };
-        if !self.loads.is_new(head.process, &mapped) {
+        let mut load = Some(Waiting {
+            process: head.process,
+            tid: head.tid,
+            ktime: head.header.ktime,
+            mapped,
+        });
+        if head.selector == EXECUTING {
+            load = load.and_then(|load| self.loads.wait(load));
+        }
+        if let Some(load) = load {
+            self.load(load.process, load, sink);
+        }
+    }
+
+    /// Tells of the files that an execution has mapped while the process was still `before`: they are of `process`, the same one
+    /// if the execution failed.
+    pub(super) fn mapped_before(&mut self, before: ProcessKey, process: ProcessKey, sink: &mut dyn Sink) {
+        while let Some(load) = self.loads.next_of(before) {
+            self.load(process, load, sink);
+        }
+    }
+
+    /// Tells that `process` has mapped a file, unless that was told before.
+    fn load(&mut self, process: ProcessKey, load: Waiting, sink: &mut dyn Sink) {
+        let Waiting { tid, ktime, mapped, .. } = load;
+        if !self.loads.is_new(process, &mapped) {
             return;
         }
         let path = text::lossy(&mapped.path);
-        let answer = self.ask(head.process, Question::BuildId(mapped), Found::BuildId(vec![]));
-        let (who, time) = ((head.process, Some(head.tid)), self.clock.timestamp(head.header.ktime));
-        self.emit_of(who, EventType::ProcessLoader, answer, time, sink, |whose| {
-            events::Event::ProcessLoader(ProcessLoader {
-                process: Some(whose.process),
-                parent: whose.parent,
-                ancestors: whose.ancestors,
-                path,
-                // Comes with the answer.
-                buildid: vec![],
-            })
-        });
+        let answer = self.ask(process, Question::BuildId(mapped), Found::BuildId(vec![]));
+        let time = self.clock.timestamp(ktime);
+        self.emit_of(
+            (process, Some(tid)),
+            EventType::ProcessLoader,
+            answer,
+            time,
+            sink,
+            |whose| {
+                events::Event::ProcessLoader(ProcessLoader {
+                    process: Some(whose.process),
+                    parent: whose.parent,
+                    ancestors: whose.ancestors,
+                    path,
+                    // Comes with the answer.
+                    buildid: vec![],
+                })
+            },
+        );
     }
 }

@@ -23,6 +23,9 @@ use crate::{
 /// Files of processes that are remembered, so that each is told of once: a program has several mappings.
 const TOLD: usize = 1_024;
 
+/// Files that executions have mapped which have no event yet: two each, mostly.
+const EXECUTING: usize = 256;
+
 /// Bytes that are read to find a build id: of tables of segments and sections, of which a library has some dozens.
 const BUILD_ID_LEN: u64 = 8 << 20;
 
@@ -64,14 +67,42 @@ impl Mapped {
 /// A process, the device, the inode and the path: a file that takes the place of another one is told of as well.
 type Told = Arc<(ProcessKey, u64, u64, Vec<u8>)>;
 
-/// What was told of.
+/// A file that waits for the event of the execution that mapped it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The image before it.
+    pub(super) process: ProcessKey,
+    pub(super) tid: u32,
+    pub(super) ktime: u64,
+    pub(super) mapped: Mapped,
+}
+
+/// What was told of, and what waits.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
     told: HashSet<Told>,
     order: VecDeque<Told>,
+    waiting: VecDeque<Waiting>,
 }
 
 impl Loads {
+    /// Keeps a file until the process is known that it is of. When too many wait, returns the oldest, which is then of the image
+    /// before.
+    pub(super) fn wait(&mut self, waiting: Waiting) -> Option<Waiting> {
+        self.waiting.push_back(waiting);
+        if self.waiting.len() > EXECUTING {
+            self.waiting.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// The next file that waits and was mapped when the process was still `process`.
+    pub(super) fn next_of(&mut self, process: ProcessKey) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|waiting| waiting.process == process)?;
+        self.waiting.remove(at)
+    }
+
     /// Whether it was not told yet that `process` has mapped this file; it is now.
     pub(super) fn is_new(&mut self, process: ProcessKey, mapped: &Mapped) -> bool {
         let entry = Arc::new((process, mapped.device, mapped.inode, mapped.path.clone()));
@@ -134,6 +165,24 @@ mod tests {
         }
         assert_eq!((loads.told.len(), loads.order.len()), (TOLD, TOLD));
         assert!(loads.is_new(process(1), &file_a));
+    }
+
+    #[test]
+    fn what_waits_is_of_one_process_and_bounded() {
+        let mut loads = Loads::default();
+        let waiting = |pid, ktime| Waiting {
+            process: ProcessKey::new(pid, 1),
+            tid: pid,
+            ktime,
+            mapped: Mapped::default(),
+        };
+        for (pid, ktime) in [(1, 1), (2, 2), (1, 3)] {
+            assert!(loads.wait(waiting(pid, ktime)).is_none());
+        }
+        let mut next = |pid| loads.next_of(ProcessKey::new(pid, 1)).map(|waiting| waiting.ktime);
+        assert_eq!([next(1), next(1), next(1), next(2)], [Some(1), Some(3), None, Some(2)]);
+        let all = (0..=EXECUTING as u64).filter_map(|ktime| loads.wait(waiting(1, ktime)));
+        assert_eq!(all.map(|waiting| waiting.ktime).collect::<Vec<_>>(), [0]);
     }
 
     /// The file at `path`, as the kernel tells of it.

@@ -90,9 +90,11 @@ impl Pipeline {
             Record::Exec(exec) => {
                 self.counters.exec.add(1);
                 self.exec(&exec, sink);
+                self.mapped_before(exec.head.previous, exec.head.process, sink);
             }
             Record::Exit(exit) => {
                 self.counters.exit.add(1);
+                self.mapped_before(exit.process, exit.process, sink);
                 self.exit(exit.process, exit.status, exit.header.ktime, sink);
             }
             Record::Clone(clone) => {

@@ -5,10 +5,13 @@
 //! `kernel/events/core.c` is without ftrace). There `uprobe_mmap` takes its place, which has the same parameter, but of
 //! `mprotect(2)` it does not know.
 //!
+//! An execution maps the executable and the interpreter that it names before it is told of: the first selector of the hook finds
+//! those, so that they are not taken for files of the image before.
+//!
 //! Either is seen by breakpoint: files are mapped so often that a trampoline, which does not run again while it is
 //! preempted on the same CPU, would miss some. Breakpoints are not preempted.
 
-use ebpf_abi::hook::{Slot, path_kind};
+use ebpf_abi::hook::{Slot, fact, path_kind};
 use ebpf_codegen::{Arg, Filter, Hook, NumberTest, Read, Selector, Source, Subject};
 use policy::model::Policy;
 use std::mem::offset_of;
@@ -27,6 +30,9 @@ const FUNCTIONS: [&str; 2] = ["perf_event_mmap", "uprobe_mmap"];
 
 /// `VM_EXEC` (`include/linux/mm.h`).
 const VM_EXEC: u64 = 4;
+
+/// Number of the selector of what an execution maps that is under way.
+pub(crate) const EXECUTING: u16 = 0;
 
 /// What records have, by the [kinds](ebpf_abi::event::HookArg::kind) of their arguments.
 pub(crate) mod value {
@@ -84,22 +90,29 @@ pub(super) fn wanted(policy: &Policy, kernel: &Running<'_>) -> Result<Wanted, Re
         ranges: vec![(0, 0)],
         not: true,
     };
-    let filters = vec![
-        Filter::Number(Subject::Arg(usize::from(value::FLAGS)), executable),
-        Filter::Field {
-            subject: Subject::Arg(usize::from(value::PATH)),
-            offset: offset_of!(Slot, len) as u16,
-            bytes: 4,
-            mask: u64::MAX,
-            test: has_path,
-        },
-    ];
+    let executing = NumberTest::In {
+        ranges: vec![(1, 1)],
+        not: false,
+    };
+    let executable = Filter::Number(Subject::Arg(usize::from(value::FLAGS)), executable);
+    let has_path = Filter::Field {
+        subject: Subject::Arg(usize::from(value::PATH)),
+        offset: offset_of!(Slot, len) as u16,
+        bytes: 4,
+        mask: u64::MAX,
+        test: has_path,
+    };
+    let executing = Filter::Number(Subject::Fact(fact::EXECUTING), executing);
+    let selector = |filters| Selector {
+        filters,
+        ..Selector::default()
+    };
     let hook = Hook {
         args,
-        selectors: vec![Selector {
-            filters,
-            ..Selector::default()
-        }],
+        selectors: vec![
+            selector(vec![executable.clone(), executing, has_path.clone()]),
+            selector(vec![executable, has_path]),
+        ],
         ..Hook::default()
     };
     let point = PointKey::new(PointKind::Kprobe, "", function);

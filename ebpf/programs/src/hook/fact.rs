@@ -31,6 +31,7 @@ pub extern "C" fn hook_fact(what: u32) -> u64 {
         fact::CAP_PERMITTED => field!(cred, cred_cap_permitted),
         fact::NAMESPACES_CHANGED..=fact::REMEMBER_CAPABILITIES => change(what, task, cred),
         fact::FOLLOWED..=fact::PARENT_FOLLOWED => images(what),
+        fact::EXECUTING => executing(task),
         _ => {
             let (_, pid_ns) = task::nspid(task);
             let mut all = Namespaces::default();
@@ -83,6 +84,16 @@ fn images(what: u32) -> u64 {
             _ => (*entry).images.parent_followed,
         }
     }
+}
+
+/// Whether the count of executions has gone on since the entry was made.
+#[inline(always)]
+fn executing(task: u64) -> u64 {
+    let Some(entry) = task::current_entry() else { return 0 };
+    let now: u32 = field!(task, task_self_exec_id);
+    // SAFETY: as above.
+    let then = unsafe { (*entry).exec_id };
+    u64::from(then != 0 && then != now)
 }
 
 /// Notes conditions that the executable fits: see [`runtime::MARK`](ebpf_abi::hook::runtime::MARK).
