@@ -33,7 +33,7 @@ impl fmt::Debug for TypedKernel<'_> {
 pub const LSM: &str = "bpf_lsm_";
 
 /// Prefix of the types of raw tracepoints; their first parameter is the program's own.
-const TRACEPOINT: &str = "btf_trace_";
+pub(crate) const TRACEPOINT: &str = "btf_trace_";
 
 impl TypedKernel<'_> {
     /// Number of parameters of function `name`.

@@ -5,11 +5,12 @@
 //!
 //! Promises: no I/O; whatever the type information says, there is an answer.
 //!
-//! Leaves out: what only the running kernel knows: the fields of tracepoints, which are in files of tracefs, and functions
-//! without type information (see [`TypedKernel`]).
+//! Leaves out: what only the running kernel knows: functions without type information, and the fields of those tracepoints that
+//! types do not tell (see [`TypedKernel`] and [`tracepoint`]), which are in files of tracefs.
 #![forbid(unsafe_code)]
 
 mod kernel;
+pub mod tracepoint;
 pub mod way;
 
 pub use kernel::{LSM, TypedKernel};

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use btf::Btf;
 use policy::diagnostic::Severity;
-use policy::kernel::{Answer, Kernel, NoKernel};
+use policy::kernel::{Kernel, NoKernel};
 use policy::limits::Limits;
 use policy::yaml::Budget;
-use policy_btf::TypedKernel;
+use policy_btf::{TypedKernel, tracepoint};
 
 use super::file;
 use crate::compact::escape;
@@ -31,7 +31,7 @@ pub(super) fn run(files: &[PathBuf], btf: Option<&Path>) -> anyhow::Result<()> {
         &TypedKernel {
             types: &types,
             symbols: &|_| false,
-            tracepoints: &|_, _| Answer::Unknown,
+            tracepoints: &|group, event| tracepoint::fields(&types, group, event),
         },
     )
 }
