@@ -34,10 +34,10 @@ fn unreachable(written: &[spec::Selector], resolved: &[Selector], cx: &mut Conte
     if written[..=first].iter().any(|selector| selector.broken) || cx.diagnostics.errors() > 0 {
         return;
     }
-    // The selectors behind it still decide on returned values.
+    // Which of them is meant is decided once more when returned values are there.
     let decides_on_return = |selector: &Selector| !selector.return_args.is_empty();
     if let Some(next) = written.get(first + 1)
-        && !resolved[first + 1..].iter().any(decides_on_return)
+        && !resolved[first..].iter().any(decides_on_return)
     {
         cx.warning(
             &next.place,

@@ -317,6 +317,11 @@ fn what_does_nothing() {
         expect![""],
     );
     kprobe(
+        "call: sys_read\nreturn: true\nreturnArg: {index: 0, type: int}\n\
+         selectors: [{matchReturnArgs: [{index: 0, operator: LT, values: [0]}]}, {}]",
+        expect![""],
+    );
+    kprobe(
         "call: sys_read\nargs: [{index: 1, type: char_buf, returnCopy: true}]\n\
          selectors: [{matchArgs: [{index: 1, operator: Prefix, values: [a]}]}]",
         expect![
