@@ -19,6 +19,8 @@ pub struct Point {
 pub enum Context {
     /// By breakpoint at a function: the context is the registers.
     Registers,
+    /// By breakpoint in a program, the same way. What it is called with leads through the memory of the process.
+    Program,
     /// The same at a system call, whose arguments are in the registers that its only argument points to.
     SyscallRegisters {
         /// Whether it is called by 32-bit programs, which use other registers for the arguments.
@@ -135,7 +137,7 @@ pub enum Stage {
 pub struct Arg {
     /// Where it begins.
     pub source: Source,
-    /// The way from there through the kernel's memory: at each number but the last a pointer is read that many bytes
+    /// The way from there through the kernel's memory, or [that of the process](Context::Program): at each number but the last a pointer is read that many bytes
     /// behind where the way has come to, and followed; the last leads to the value. Empty: the word itself is the value.
     pub way: Vec<i32>,
     /// What it is.

@@ -115,7 +115,7 @@ impl Reader {
     /// `dst` = an address that only this call of the function has, the same at its entry and its return. Spoils `R0` to `R5`.
     pub(crate) fn key(&self, asm: &mut Assembler, dst: Reg, at_return: bool) {
         match self.context {
-            Context::Registers | Context::SyscallRegisters { .. } => {
+            Context::Registers | Context::Program | Context::SyscallRegisters { .. } => {
                 asm.load(Width::U64, dst, Reg::R7, STACK_POINTER);
                 if at_return {
                     // The return address was there and was taken from the stack.
@@ -139,7 +139,9 @@ impl Reader {
     /// is an operand in memory. Goes to `fail` if that cannot be read, with why in `R8`.
     pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg, fail: Label) {
         let (base, offset) = match (self.context, source) {
-            (Context::Registers, Source::Parameter(index)) => (Reg::R7, PARAMETERS[usize::from(index) % 6]),
+            (Context::Registers | Context::Program, Source::Parameter(index)) => {
+                (Reg::R7, PARAMETERS[usize::from(index) % 6])
+            }
             (Context::SyscallRegisters { compat }, Source::Parameter(index)) => {
                 (Reg::R10, REGS + syscall_parameter(compat, index))
             }
@@ -148,7 +150,9 @@ impl Reader {
                 asm.load(Width::U64, dst, Reg::R7, 0);
                 (dst, syscall_parameter(compat, index))
             }
-            (Context::Registers | Context::SyscallRegisters { .. }, Source::Return) => (Reg::R7, RESULT),
+            (Context::Registers | Context::Program | Context::SyscallRegisters { .. }, Source::Return) => {
+                (Reg::R7, RESULT)
+            }
             (Context::SyscallFunction { .. }, Source::Return) => (Reg::R7, 8),
             (Context::Words, Source::Parameter(index)) => (Reg::R7, i16::from(index) * 8),
             (Context::Function { parameters, pointers }, Source::Return) => {
@@ -159,11 +163,14 @@ impl Reader {
                 self.typed(asm, pointers, index, dst);
                 return;
             }
-            (Context::Registers | Context::SyscallRegisters { .. }, Source::Register { offset, bytes }) => {
+            (
+                Context::Registers | Context::Program | Context::SyscallRegisters { .. },
+                Source::Register { offset, bytes },
+            ) => {
                 asm.load(Width::of(bytes), dst, Reg::R7, offset);
                 return;
             }
-            (Context::Registers, Source::Operand(operand)) => {
+            (Context::Registers | Context::Program, Source::Operand(operand)) => {
                 operand_word(asm, operand, dst, fail);
                 return;
             }
@@ -277,10 +284,20 @@ impl Reader {
         };
         for (index, &offset) in pointers.iter().enumerate() {
             asm.set(Reg::R8, index as u64 + 1);
-            read_cell(asm, PROBE_READ_KERNEL, offset, 8, fail);
+            read_cell(asm, self.helper(source), offset, 8, fail);
             asm.load(Width::U64, Reg::R3, Reg::R10, CELL);
         }
         asm.alu(Alu::Add, Reg::R3, last);
+    }
+
+    /// The helper that reads the memory which ways from `source` lead through.
+    fn helper(&self, source: Source) -> u32 {
+        match (self.context, source) {
+            (Context::Program, Source::Parameter(_) | Source::Operand(_) | Source::Return | Source::Saved(_)) => {
+                PROBE_READ_USER
+            }
+            _ => PROBE_READ_KERNEL,
+        }
     }
 
     /// `R2` = the number that `arg` is, extended to 64 bits by its type. Goes to `fail` if it cannot be read, with why
@@ -291,7 +308,7 @@ impl Reader {
         } else {
             self.walk(asm, arg.source, &arg.way, fail);
             asm.set(Reg::R8, arg.way.len() as u64);
-            read_cell(asm, PROBE_READ_KERNEL, 0, bytes, fail);
+            read_cell(asm, self.helper(arg.source), 0, bytes, fail);
             asm.load(Width::U64, Reg::R2, Reg::R10, CELL);
         }
         extend(asm, Reg::R2, bytes, signed);

@@ -117,6 +117,7 @@ fn quiet() -> World {
         binary: None,
         task: 0,
         register: 0,
+        in_program: false,
         kept: [None; 2],
         scratch: true,
         limited: false,
@@ -608,6 +609,7 @@ fn any_point() -> impl Strategy<Value = Point> {
     );
     let context = prop_oneof![
         Just(Context::Registers),
+        Just(Context::Program),
         any::<bool>().prop_map(|compat| Context::SyscallRegisters { compat }),
         any::<(bool, bool)>().prop_map(|(compat, skips)| Context::SyscallFunction { compat, skips }),
         any::<u16>().prop_map(|pointers| Context::Function {
@@ -633,7 +635,8 @@ fn any_point() -> impl Strategy<Value = Point> {
             {
                 saved.clear();
             }
-            if context != Context::Registers {
+            let by_breakpoint = matches!(context, Context::Registers | Context::Program);
+            if !by_breakpoint {
                 for selector in &mut hook.selectors {
                     let changes = |action: &Action| matches!(action, Action::Set(..) | Action::Change(_));
                     selector.actions.retain(|action| !changes(action));
@@ -657,7 +660,7 @@ fn any_point() -> impl Strategy<Value = Point> {
                             | Context::Lsm { .. }
                             | Context::Record
                     ),
-                    Source::Operand(_) => context != Context::Registers,
+                    Source::Operand(_) => !by_breakpoint,
                     Source::Saved(_) => !at_return,
                     Source::Record | Source::Field { .. } | Source::DataLoc { .. } => context != Context::Record,
                     Source::Parameter(_) => context == Context::Record,
@@ -673,8 +676,7 @@ fn any_point() -> impl Strategy<Value = Point> {
                     continue;
                 };
                 if let Length::Word { source, .. } = len
-                    && (context == Context::Record
-                        || context != Context::Registers && matches!(source, Source::Operand(_)))
+                    && (context == Context::Record || !by_breakpoint && matches!(source, Source::Operand(_)))
                 {
                     *source = substitute;
                 }
@@ -719,6 +721,7 @@ fn world() -> impl Strategy<Value = World> {
                 binary,
                 task,
                 register: 0,
+                in_program: false,
                 kept,
                 scratch: true,
                 limited,

@@ -242,18 +242,26 @@ impl Program {
         self.attach_event(event).map_err(failed)
     }
 
-    /// Attaches a [`ProgramKind::Kprobe`] program to the code at `offset` bytes into `file`, whatever process runs it.
+    /// Attaches a [`ProgramKind::Kprobe`] program to the code at `offset` bytes into `file`, whatever process runs it, or
+    /// to the return of the function that begins there: if none does, whoever runs the code crashes.
     /// `counter` is the offset of the number of those who watch, which the kernel keeps up to date, 0 for none (kernel
     /// 4.20). `path` is what errors call the file. The kernel wants a path as well, and gets the one of the descriptor:
     /// `/proc` must be mounted.
-    pub fn attach_uprobe(&self, file: BorrowedFd<'_>, path: &str, offset: u64, counter: u64) -> Result<Link, Error> {
+    pub fn attach_uprobe(
+        &self,
+        file: BorrowedFd<'_>,
+        path: &str,
+        (offset, on_return): (u64, bool),
+        counter: u64,
+    ) -> Result<Link, Error> {
         /// Where in `config` the counter is (`PERF_UPROBE_REF_CTR_OFFSET_SHIFT`, `include/linux/trace_events.h`).
         const COUNTER_SHIFT: u32 = 32;
         self.expect(matches!(self.kind, ProgramKind::Kprobe))?;
         let file = c_string(&format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let source = probe::ProbeSource::read("uprobe")?;
         let failed = |source| self.attach_error(format!("uprobe {path}+{offset:#x}"), source);
-        let event = sys::open_probe(source.event_type, counter << COUNTER_SHIFT, &file, offset).map_err(failed)?;
+        let config = counter << COUNTER_SHIFT | if on_return { source.return_bit } else { 0 };
+        let event = sys::open_probe(source.event_type, config, &file, offset).map_err(failed)?;
         self.attach_event(event).map_err(failed)
     }
 

@@ -114,8 +114,8 @@ pub struct CallKey {
     pub key: u64,
     /// Number of the hook.
     pub hook: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Of a function of a program: the thread. Of the kernel's functions 0.
+    pub thread: u32,
 }
 
 /// What is kept of it until it returns.

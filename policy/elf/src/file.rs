@@ -152,6 +152,40 @@ impl<S: Source> Elf<S> {
         })
     }
 
+    /// Type information (BTF), if there is any, of at most `most` bytes.
+    pub fn types(&self, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        let section = self.section(".BTF")?;
+        let contents = |section| self.contents(&section, most, "type information");
+        section.map(contents).transpose()
+    }
+
+    /// Whether the tools of Go made it.
+    pub fn is_go(&self) -> Result<bool, Error> {
+        /// Where its runtime looks for what is on stacks; the second one in programs that may be loaded anywhere.
+        const TABLES: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
+        for name in TABLES {
+            if self.section(name)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many bytes behind `offset` in the file the first one is that the processor takes for `ret`, among those that are
+    /// mapped with what is there, 64 KiB at most.
+    pub fn ret(&self, offset: u64) -> Result<Option<u64>, Error> {
+        const RET: u8 = 0xc3;
+        const FAR: u64 = 1 << 16;
+        let left = self.segments.iter().find_map(|segment| {
+            let within = offset.checked_sub(segment.offset)?;
+            segment.len.checked_sub(within).filter(|left| *left > 0)
+        });
+        let mut bytes = vec![0; left.unwrap_or(0).min(FAR) as usize];
+        let len = fill(&self.source, &mut bytes, offset)?;
+        let found = bytes[..len].iter().position(|&byte| byte == RET);
+        Ok(found.map(|at| at as u64))
+    }
+
     /// The first section of that name, which has at most 31 bytes.
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section>, Error> {
         let Some(names) = self.sections.get(self.names) else {

@@ -137,6 +137,37 @@ fn functions_by_name_and_what_is_no_single_one() {
 }
 
 #[test]
+fn the_next_ret_within_what_is_mapped() {
+    let code = |text: &[u8]| (".text", SHT_PROGBITS, 0, 0, text.to_vec());
+    let file = program(&[code(&[0x90, 0x90, 0xc3, 0x90])]);
+    let elf = Elf::read(&file[..]).unwrap();
+    let start = file.iter().rposition(|&byte| byte == 0xc3).unwrap() as u64 - 2;
+    assert_eq!(elf.ret(start).unwrap(), Some(2));
+    assert_eq!(elf.ret(start + 2).unwrap(), Some(0));
+    assert_eq!(elf.ret(start + 3).unwrap(), None);
+    // Nothing of it is mapped.
+    let mut data = vec![0; 0x1000];
+    data.push(0xc3);
+    let file = program(&[code(&data)]);
+    let elf = Elf::read(&file[..]).unwrap();
+    assert_eq!(elf.ret(0xfff).unwrap(), None);
+    assert_eq!(elf.ret(0x1000).unwrap(), None);
+    assert_eq!(elf.ret(u64::MAX).unwrap(), None);
+}
+
+#[test]
+fn programs_in_go_have_tables_of_their_own() {
+    for (name, expected) in [
+        (".gopclntab", true),
+        (".data.rel.ro.gopclntab", true),
+        (".gopcln", false),
+    ] {
+        let file = program(&[(name, SHT_PROGBITS, 0, 0, vec![0])]);
+        assert_eq!(Elf::read(&file[..]).unwrap().is_go().unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
 fn probes_are_where_the_base_section_went() {
     let file = library();
     let probes = Elf::read(&file[..]).unwrap().probes().unwrap();
@@ -192,6 +223,7 @@ proptest! {
         if let Ok(elf) = Elf::read(&file[..]) {
             let _ = elf.find(&["main", "open"]);
             let _ = elf.offset(0x40_0010);
+            let _ = (elf.is_go(), elf.ret(0x10));
             if let Ok(probes) = elf.probes() {
                 probes.iter().count();
             }

@@ -139,6 +139,10 @@ impl Pipeline {
             list.splice(at..at, late);
         }
         call.stacks = stacks;
+        if head.header.op == op::UPROBE {
+            // Events of uprobes have no place of its own for it.
+            call.args.append(&mut read);
+        }
         let returned = Returned {
             value: read.pop(),
             action: hook::action(head.action),

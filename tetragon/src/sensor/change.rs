@@ -40,14 +40,10 @@ pub(super) fn registers(what: &Override, point: &PointKey, place: elf::Place) ->
     }
     let rip = whole("rip");
     let changes = match what {
-        Override::Return(_) if point.name.contains('+') => {
-            return Err(failed(
-                "argError returns from a function as if nothing of it had been run: the place must be its beginning, without \
-                 +OFFSET"
-                    .into(),
-            ));
+        Override::Return(value) => {
+            let program = Program::open(&point.group).map_err(failed)?;
+            returned(*value, program.ret(place).map_err(failed)?)
         }
-        Override::Return(value) => returned(*value),
         Override::Registers(changes) => {
             let changes = changes.iter().map(change).collect::<Result<Vec<_>, _>>();
             changes.map_err(failed)?
@@ -76,15 +72,22 @@ fn whole(name: &str) -> Register {
     Register { offset, bytes }
 }
 
-/// The function returns `value` instead of being run, as if its first instruction were `ret`.
-fn returned(value: i32) -> Vec<Change> {
-    let (rax, rip, rsp) = (whole("rax"), whole("rip"), whole("rsp"));
+/// The function returns `value` instead of being run: it goes on at a `ret`, so many bytes behind its beginning. To take the
+/// address from its stack here would be to leave one on its shadow stack, and whoever observes its return would see another
+/// one there.
+fn returned(value: i32, ret: i64) -> Vec<Change> {
+    let (rax, rip) = (whole("rax"), whole("rip"));
     let change = |register, value| Change { register, value };
     vec![
         change(rax, NewValue::Number(i64::from(value) as u64)),
-        change(rip, NewValue::Memory(rsp, 0)),
-        change(rsp, NewValue::Register(rsp, 8)),
+        change(rip, NewValue::Register(rip, ret)),
     ]
+}
+
+/// Whether one of `changes` moves the stack.
+pub(super) fn moves_stack(changes: &[Change]) -> bool {
+    let rsp = whole("rsp").offset;
+    changes.iter().any(|change| change.register.offset & !7 == rsp)
 }
 
 fn change(change: &RegisterChange) -> Result<Change, String> {
@@ -138,16 +141,12 @@ mod tests {
 
     #[test]
     fn a_function_returns_at_once() {
-        let [rax, rip, rsp] = ["rax", "rip", "rsp"].map(whole);
-        let values: Vec<_> = returned(-1)
-            .iter()
-            .map(|change| (change.register, change.value))
-            .collect();
-        let expected = [
-            (rax, NewValue::Number(u64::MAX)),
-            (rip, NewValue::Memory(rsp, 0)),
-            (rsp, NewValue::Register(rsp, 8)),
-        ];
+        let [rax, rip] = ["rax", "rip"].map(whole);
+        let changes = returned(-1, 7);
+        assert!(!moves_stack(&changes));
+        let values: Vec<_> = changes.iter().map(|change| (change.register, change.value)).collect();
+        let expected = [(rax, NewValue::Number(u64::MAX)), (rip, NewValue::Register(rip, 7))];
         assert_eq!(values, expected);
+        assert!(moves_stack(&[of("esp", RegisterSource::Constant(0)).unwrap()]));
     }
 }

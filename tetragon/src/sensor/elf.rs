@@ -1,6 +1,6 @@
 //! Places in programs and libraries.
 
-use std::fs::File;
+use std::{collections::BTreeMap, fs::File};
 
 use policy::{
     model::{Continue, Symbol, UprobePlaces},
@@ -60,16 +60,52 @@ impl<'a> Program<'a> {
         found.into_iter().zip(counters).map(place).collect()
     }
 
+    /// Checks that functions begin at `places`, as their symbols say; `why` they must, as the beginning of a sentence.
+    pub(super) fn check_beginnings(&self, places: &[(String, Place)], why: &str) -> Result<(), String> {
+        let elf = self.elf()?;
+        let mut unknown = BTreeMap::new();
+        for (label, place) in places {
+            unknown.insert(self.address(&elf, place.offset)?, label);
+        }
+        elf.functions(|function| {
+            unknown.remove(&function.address);
+        })
+        .map_err(|error| self.error(&error))?;
+        match unknown.first_key_value() {
+            None => Ok(()),
+            Some((_, label)) => Err(format!(
+                "{label}: {why}: it must be the beginning of one, and {} has no symbol that says so",
+                self.path
+            )),
+        }
+    }
+
+    /// Checks that the returns of functions at `places` can be observed: the kernel puts another address in the place of the
+    /// one that they return to.
+    pub(super) fn check_returns(&self, places: &[(String, Place)]) -> Result<(), String> {
+        if self.elf()?.is_go().map_err(|error| self.error(&error))? {
+            return Err(format!(
+                "{} is written in Go, whose programs crash when the returns of their functions are observed: observe the \
+                 functions alone",
+                self.path
+            ));
+        }
+        self.check_beginnings(places, "only functions return")
+    }
+
+    /// How many bytes behind `place` there is a `ret`, whatever else it may be a part of.
+    pub(super) fn ret(&self, place: Place) -> Result<i64, String> {
+        self.check_identity(place)?;
+        let found = self.elf()?.ret(place.offset).map_err(|error| self.error(&error))?;
+        let distance = found.ok_or_else(|| format!("{} has no `ret` behind {:#x}", self.path, place.offset))?;
+        Ok(distance as i64)
+    }
+
     /// How many bytes behind `place` the program continues at `target`, wherever it was loaded.
     pub(super) fn distance(&self, place: Place, target: &Continue) -> Result<i64, String> {
-        if place.file != self.identity {
-            return Err(format!("{} is no longer the file that it was", self.path));
-        }
+        self.check_identity(place)?;
         let elf = self.elf()?;
-        let address = |offset: u64| {
-            let address = elf.address(offset);
-            address.ok_or_else(|| format!("{} loads nothing from offset {offset:#x}", self.path))
-        };
+        let address = |offset| self.address(&elf, offset);
         let target = match target {
             Continue::Offset(offset) => address(*offset)?,
             Continue::Address(address) => {
@@ -172,6 +208,19 @@ impl<'a> Program<'a> {
         Elf::read(&self.file).map_err(|error| self.error(&error))
     }
 
+    fn check_identity(&self, place: Place) -> Result<(), String> {
+        if place.file == self.identity {
+            Ok(())
+        } else {
+            Err(format!("{} is no longer the file that it was", self.path))
+        }
+    }
+
+    fn address(&self, elf: &Elf<&File>, offset: u64) -> Result<u64, String> {
+        let address = elf.address(offset);
+        address.ok_or_else(|| format!("{} loads nothing from offset {offset:#x}", self.path))
+    }
+
     fn offset(&self, elf: &Elf<&File>, address: u64) -> Result<u64, String> {
         let offset = elf.offset(address);
         offset.ok_or_else(|| format!("{} has nothing at address {address:#x}", self.path))
@@ -252,6 +301,26 @@ mod tests {
             .places(&UprobePlaces::Offsets(vec![16]), &[1 << 32])
             .unwrap_err();
         assert!(error.ends_with("the counter at offset 0x100000000 is beyond the first 4 GiB of the file"));
+    }
+
+    #[test]
+    fn where_functions_begin() {
+        let path = std::env::current_exe().unwrap().display().to_string();
+        let program = Program::open(&path).unwrap();
+        let begins = |places: &UprobePlaces| {
+            let places = program.places(places, &[]).unwrap();
+            program.check_returns(&places)
+        };
+        assert_eq!(begins(&symbol("main", 0)), Ok(()));
+        let main = program.places(&symbol("main", 0), &[]).unwrap()[0].1.offset;
+        assert_eq!(begins(&UprobePlaces::Offsets(vec![main])), Ok(()));
+        let error = begins(&symbol("main", 1)).unwrap_err();
+        assert!(error.starts_with("main+0x1: only functions return: "), "{error}");
+        let error = begins(&UprobePlaces::Offsets(vec![main, main + 1])).unwrap_err();
+        assert!(error.starts_with(&format!("{:#x}: only", main + 1)), "{error}");
+        let place = program.places(&symbol("main", 0), &[]).unwrap()[0].1;
+        let distance = program.ret(place).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap()[main as usize + distance as usize], 0xc3);
     }
 
     #[test]

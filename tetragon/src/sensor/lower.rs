@@ -215,9 +215,6 @@ fn lower(
     };
     let mut parts = vec![];
     if hook.needs_return() {
-        if let PointKind::Uprobe(_) = point.kind {
-            return Err(Reason::NotYet("the return of a function of a program".into()));
-        }
         let Some(key) = point.returned() else {
             return Err(Reason::Kernel("its return cannot be observed".into()));
         };
@@ -271,9 +268,10 @@ fn lower(
         }
         // Programs at the return that a trampoline calls still see the parameters, but execve(2) changes the registers.
         let saved = match key.kind {
-            PointKind::KprobeReturn | PointKind::SyscallReturn { .. } | PointKind::SyscallsReturn => {
-                save(&mut args, &mut touched)?
-            }
+            PointKind::KprobeReturn
+            | PointKind::UprobeReturn(_)
+            | PointKind::SyscallReturn { .. }
+            | PointKind::SyscallsReturn => save(&mut args, &mut touched)?,
             _ => vec![],
         };
         entry.stage = Stage::Entry { saved };

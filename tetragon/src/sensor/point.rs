@@ -273,7 +273,7 @@ fn attach(key: &PointKey, program: &Program) -> Result<Link, Error> {
         PointKind::Tracepoint | PointKind::Syscalls | PointKind::SyscallsReturn => {
             program.attach_tracepoint(&key.group, &key.name)?
         }
-        PointKind::Uprobe(place) | PointKind::Usdt(place) => {
+        PointKind::Uprobe(place) | PointKind::UprobeReturn(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it. What is compared is what is
             // attached to: the path may lead elsewhere a moment later.
             let opened = regular::open(key.group.as_ref()).ok().flatten();
@@ -287,7 +287,8 @@ fn attach(key: &PointKey, program: &Program) -> Result<Link, Error> {
                     ),
                 });
             };
-            program.attach_uprobe(file.as_fd(), &key.group, place.offset, place.counter)?
+            let at = (place.offset, key.kind.sees_return());
+            program.attach_uprobe(file.as_fd(), &key.group, at, place.counter)?
         }
     })
 }
@@ -309,6 +310,7 @@ fn load(
         | PointKind::Syscall { .. }
         | PointKind::KprobeReturn
         | PointKind::Uprobe(_)
+        | PointKind::UprobeReturn(_)
         | PointKind::Usdt(_) => "hook_kprobe",
         PointKind::Function(_)
         | PointKind::FunctionReturn(_)
@@ -351,6 +353,7 @@ pub(super) fn program_kind(key: &PointKey, kernel: &Running<'_>) -> Result<Progr
         | PointKind::Syscall { .. }
         | PointKind::KprobeReturn
         | PointKind::Uprobe(_)
+        | PointKind::UprobeReturn(_)
         | PointKind::Usdt(_) => ProgramKind::Kprobe,
         PointKind::RawTracepoint => ProgramKind::RawTracepoint,
         PointKind::Tracepoint | PointKind::Syscalls | PointKind::SyscallsReturn => ProgramKind::Tracepoint,

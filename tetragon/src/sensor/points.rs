@@ -112,6 +112,8 @@ pub(super) enum PointKind {
     Tracepoint,
     /// Code of a program or library.
     Uprobe(Place),
+    /// The return of a function that begins there.
+    UprobeReturn(Place),
     /// A probe that a program or library declares.
     Usdt(Place),
 }
@@ -138,7 +140,8 @@ impl PointKind {
     /// How programs find what they are called with.
     pub(super) const fn context(self) -> Context {
         match self {
-            Self::Kprobe | Self::KprobeReturn | Self::Uprobe(_) | Self::Usdt(_) => Context::Registers,
+            Self::Kprobe | Self::KprobeReturn => Context::Registers,
+            Self::Uprobe(_) | Self::UprobeReturn(_) | Self::Usdt(_) => Context::Program,
             Self::Syscall { compat } => Context::SyscallRegisters { compat },
             Self::SyscallFunction { compat } | Self::SyscallReturn { compat } => {
                 Context::SyscallFunction { compat, skips: false }
@@ -175,7 +178,7 @@ impl PointKind {
             | Self::FunctionReturn(_) => op::KPROBE,
             Self::Lsm(_) => op::LSM,
             Self::RawTracepoint | Self::Tracepoint => op::TRACEPOINT,
-            Self::Uprobe(_) => op::UPROBE,
+            Self::Uprobe(_) | Self::UprobeReturn(_) => op::UPROBE,
             Self::Usdt(_) => op::USDT,
         }
     }
@@ -192,6 +195,7 @@ impl PointKind {
             Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint | Self::Syscalls | Self::SyscallsReturn => "tracepoint",
             Self::Uprobe(_) => "uprobe",
+            Self::UprobeReturn(_) => "uretprobe",
             Self::Usdt(_) => "usdt",
         }
     }
@@ -203,15 +207,16 @@ impl PointKind {
             Self::SyscallFunction { compat } | Self::ModifySyscall { compat } => Some(Self::SyscallReturn { compat }),
             Self::Function(parameters) | Self::Modify(parameters) => Some(Self::FunctionReturn(parameters)),
             Self::Syscalls => Some(Self::SyscallsReturn),
+            Self::Uprobe(place) => Some(Self::UprobeReturn(place)),
             Self::KprobeReturn
             | Self::SyscallReturn { .. }
             | Self::SyscallsReturn
             | Self::FunctionReturn(_)
+            | Self::UprobeReturn(_)
             | Self::Lsm(_)
             | Self::Security(_)
             | Self::RawTracepoint
             | Self::Tracepoint
-            | Self::Uprobe(_)
             | Self::Usdt(_) => None,
         }
     }
@@ -220,21 +225,25 @@ impl PointKind {
     pub(super) const fn sees_return(self) -> bool {
         matches!(
             self,
-            Self::KprobeReturn | Self::SyscallReturn { .. } | Self::SyscallsReturn | Self::FunctionReturn(_)
+            Self::KprobeReturn
+                | Self::SyscallReturn { .. }
+                | Self::SyscallsReturn
+                | Self::FunctionReturn(_)
+                | Self::UprobeReturn(_)
         )
+    }
+
+    /// Whether it is in a program or library.
+    pub(super) const fn is_in_program(self) -> bool {
+        matches!(self, Self::Uprobe(_) | Self::UprobeReturn(_) | Self::Usdt(_))
     }
 
     /// Whether addresses among the arguments are of user space.
     pub(super) const fn is_of_user(self) -> bool {
         matches!(
             self,
-            Self::Syscall { .. }
-                | Self::SyscallFunction { .. }
-                | Self::ModifySyscall { .. }
-                | Self::Syscalls
-                | Self::Uprobe(_)
-                | Self::Usdt(_)
-        )
+            Self::Syscall { .. } | Self::SyscallFunction { .. } | Self::ModifySyscall { .. } | Self::Syscalls
+        ) || self.is_in_program()
     }
 }
 
@@ -302,6 +311,12 @@ pub(super) fn of(
         } => {
             let program = Program::open(path).map_err(Reason::Kernel)?;
             let places = program.places(places, reference_counters).map_err(Reason::Kernel)?;
+            if hook.needs_return() {
+                program.check_returns(&places).map_err(Reason::Kernel)?;
+            }
+            if hook.actions().any(skips) {
+                program.check_beginnings(&places, SKIP).map_err(Reason::Kernel)?;
+            }
             let point = |(symbol, place): (String, Place)| PointKey::new(PointKind::Uprobe(place), path, &symbol);
             places.into_iter().map(point).collect()
         }
@@ -317,6 +332,14 @@ pub(super) fn of(
             places.into_iter().map(point).collect()
         }
     })
+}
+
+/// What only the beginning of a function can be asked for.
+const SKIP: &str = "Override with argError returns from a function as if nothing of it had been run";
+
+/// Whether `action` returns from a function of a program instead of running it.
+fn skips(action: &model::Action) -> bool {
+    matches!(action, model::Action::Override(model::Override::Return(_)))
 }
 
 /// The hook points of `enforcer`, each once; `overrides`: that it may be told to return an error.

@@ -23,6 +23,7 @@ use tetragon_api::v1::{HookStatus, TracingPolicyStatus};
 
 use super::{
     Error, Id, Table,
+    change::moves_stack,
     counters::Counters,
     images::{self, Conditions},
     lower::{self, Wanted},
@@ -588,6 +589,7 @@ impl Sensors {
                 ),
             });
         }
+        self.check_stack(point, &hooks)?;
         if hooks.is_empty() {
             self.points.remove(point);
         } else if let Some(attached) = self.points.get_mut(point) {
@@ -618,6 +620,35 @@ impl Sensors {
             }
             _ => None,
         }
+    }
+
+    /// Checks that nobody moves the stack at the beginning of a function of a program whose return somebody observes: the
+    /// kernel would take whatever is on top of it then for the address to return to, and put another one in its place.
+    fn check_stack(&self, point: &PointKey, hooks: &[Hook]) -> Result<(), Error> {
+        let moves = |hook: &Hook| hook.changes_registers() && hook.changes.iter().any(|changes| moves_stack(changes));
+        let (PointKind::Uprobe(place) | PointKind::UprobeReturn(place)) = point.kind else {
+            return Ok(());
+        };
+        let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
+        let placed = enabled.flat_map(|policy| policy.hooks.iter().map(|hook| (hook, policy.mode)));
+        // Places have several names.
+        let mut there = placed.filter_map(|(hook, mode)| Some((hook.point.kind, hook.in_mode(mode)?)));
+        let clash = match point.kind {
+            PointKind::Uprobe(_) => {
+                hooks.iter().any(moves) && there.any(|(kind, _)| kind == PointKind::UprobeReturn(place))
+            }
+            _ => !hooks.is_empty() && there.any(|(kind, hook)| kind == PointKind::Uprobe(place) && moves(&hook)),
+        };
+        if !clash {
+            return Ok(());
+        }
+        Err(Error::Hook {
+            policy: String::new(),
+            hook: point.name.clone(),
+            reason:
+                "one policy observes its return, and one changes rsp (argRegs): together they would crash the program"
+                    .into(),
+        })
     }
 
     /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that

@@ -10,6 +10,7 @@ pub mod differential;
 pub mod end;
 mod events;
 pub mod files;
+pub mod functions;
 pub mod limits;
 pub mod mounts;
 pub mod network;
@@ -283,6 +284,11 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "reprice",
         "PRICE: a probe with it in memory, and what it is then",
         probes::reprice,
+    ),
+    (
+        "functions",
+        "PRICE: functions to hook, in all the ways in which a call may end",
+        functions::functions,
     ),
     (
         "hand-over",

@@ -117,6 +117,18 @@ pub fn reprice(arguments: &[CString]) -> Result<()> {
     say::line(&json!({ "pid": std::process::id(), "price": price, "fixed": fixed }))
 }
 
+/// With the address of a structure.
+pub(super) fn send(message: &libc::msghdr) {
+    // SAFETY: does nothing.
+    unsafe {
+        asm!(
+            probe!("send", "8@%rdi", "0"),
+            in("rdi") &raw const *message,
+            options(att_syntax, nostack, preserves_flags)
+        );
+    }
+}
+
 /// With an argument that no program can read, and one that is no integer.
 fn open() {
     // SAFETY: does nothing.

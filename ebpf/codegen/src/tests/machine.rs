@@ -6,7 +6,7 @@ use ebpf_abi::event::hook_flag;
 use ebpf_abi::hook::{HookScratch, SAVED, SLOT_LEN, fact, offset, runtime};
 use ebpf_asm::{Code, Insn};
 
-use crate::Context;
+use crate::{Context, Source};
 
 /// What the code finds.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub(super) struct World {
     pub(super) binary: Option<Vec<u8>>,
     pub(super) task: u64,
     pub(super) register: u64,
+    /// Whether what a program is called with leads through the memory of the process.
+    pub(super) in_program: bool,
     /// What was kept at the entry of the function: its time and words. By the number of the hook, modulo 2.
     pub(super) kept: [Option<(u64, [u64; SAVED])>; 2],
     /// Whether records like this one were let through a short while ago.
@@ -39,7 +41,18 @@ impl World {
             Context::SyscallRegisters { .. } => 0xa5a5_a5a5_a5a5_a5a5,
             _ => self.args[2],
         };
+        self.in_program = context == Context::Program;
         self
+    }
+
+    /// The word at an address on a way from `source`.
+    pub(super) fn on_way(&self, source: Source, address: u64) -> Option<u64> {
+        match source {
+            Source::Parameter(_) | Source::Operand(_) | Source::Return | Source::Saved(_) if self.in_program => {
+                user_memory(address)
+            }
+            _ => memory(address),
+        }
     }
 
     pub(super) fn string(&self, address: u64) -> Option<Vec<u8>> {
@@ -57,7 +70,7 @@ impl World {
 }
 
 /// The word at an address of the kernel, by a rule that makes some unreadable.
-pub(super) fn memory(address: u64) -> Option<u64> {
+fn memory(address: u64) -> Option<u64> {
     (!address.is_multiple_of(7)).then(|| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29))
 }
 

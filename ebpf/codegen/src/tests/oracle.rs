@@ -10,7 +10,7 @@ use crate::{
     Point, Post, Read, Register, Selector, Source, Stage, Subject, hashed,
     tests::machine::{
         CONTEXT, Done, ENTERED, Owners, PAST, World, contains, is_agent, is_beside, is_sent, is_writable, kept_owner,
-        memory, parent, pid_of, stack_of, syscall_id, user_memory,
+        parent, pid_of, stack_of, syscall_id, user_memory,
     },
 };
 
@@ -292,11 +292,13 @@ fn registers(changes: &[Change], world: &World) -> Option<Vec<(i16, u64)>> {
     }
     Some(all)
 }
-/// What counts signals that are not sent.
+
+/// Whether the current process gets no signal of `selector`.
 fn is_spared(selector: &Selector, world: &World) -> bool {
     selector.spared.contains(&world.pid) || selector.spares_agent && is_agent(world.pid)
 }
 
+/// What counts signals that are not sent.
 const SPARED: u64 = ebpf_abi::hook::counters::SPARED as u64;
 const UNSENT: u64 = ebpf_abi::hook::counters::UNSENT as u64;
 
@@ -308,7 +310,7 @@ fn send(signal: u64, done: &mut Vec<Done>) {
 /// What tells the call from others.
 pub(super) fn key(context: Context, world: &World) -> u64 {
     match context {
-        Context::Registers | Context::SyscallRegisters { .. } => ENTERED,
+        Context::Registers | Context::Program | Context::SyscallRegisters { .. } => ENTERED,
         Context::Record => world.task,
         _ => CONTEXT,
     }
@@ -535,7 +537,8 @@ fn follow(source: Source, way: &[i32], hook: &Hook, world: &World) -> Result<u64
     let mut at = word(source, hook, world).ok_or(UNREADABLE)?;
     if let Some((last, pointers)) = way.split_last() {
         for (index, offset) in pointers.iter().enumerate() {
-            at = memory(at.wrapping_add(i64::from(*offset) as u64)).ok_or(index as u64 + 1)?;
+            let next = at.wrapping_add(i64::from(*offset) as u64);
+            at = world.on_way(source, next).ok_or(index as u64 + 1)?;
         }
         at = at.wrapping_add(i64::from(*last) as u64);
     }
@@ -558,7 +561,7 @@ fn value(arg: &Arg, hook: &Hook, world: &World) -> Result<Value, u64> {
         return bytes.map(Value::Bytes).ok_or(UNREADABLE);
     };
     if !arg.way.is_empty() {
-        at = memory(at).ok_or(arg.way.len() as u64)?;
+        at = world.on_way(arg.source, at).ok_or(arg.way.len() as u64)?;
     }
     let value = extended(at, bytes, signed);
     let value = if arg.read == Read::Syscall {

@@ -1,19 +1,27 @@
 //! Runtime functions that make one event of the entry of a function and its return.
 //!
-//! Both are told apart from other calls by an address that only this call has on the kernel stack of its thread, so that a
-//! function may call itself.
+//! Both are told apart from other calls by an address that only this call has on the stack of its thread, so that a function
+//! may call itself. The stacks of programs are at the same addresses in many of them: there, the thread is part of what tells
+//! calls apart. That of the kernel is not, as execve(2) changes its number within a call.
 
 use ebpf_abi::{
     event::{HookEvent, hook_flag},
     hook::SAVED,
 };
 
-use super::{owner, scratch};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+
+use super::{owner, read::is_user, scratch};
 use crate::maps::{CALLS, Call, CallKey, RECORDS};
 
 #[inline(always)]
 fn key(hook: u32, key: u64) -> CallKey {
-    CallKey { key, hook, reserved: 0 }
+    let thread = if is_user(key) {
+        bpf_get_current_pid_tgid() as u32
+    } else {
+        0
+    };
+    CallKey { key, hook, thread }
 }
 
 /// Keeps what the return needs to know of the entry: see [`runtime::KEEP`](ebpf_abi::hook::runtime::KEEP).
