@@ -6,11 +6,11 @@ use btf::{Btf, Kind, TypeId};
 use policy::{
     arg_type::ArgType,
     kernel::{Answer, Field, Kernel, Prototype, Root},
-    model::ResolvePath,
+    model::{ResolvePath, TypeName},
     suggest,
 };
 
-use crate::way;
+use crate::way::{self, End};
 
 /// A kernel, by its type information.
 #[derive(Clone, Copy)]
@@ -21,7 +21,13 @@ pub struct TypedKernel<'a> {
     pub symbols: &'a dyn Fn(&str) -> bool,
     /// The fields of a tracepoint, by its group and name.
     pub tracepoints: &'a dyn Fn(&str, &str) -> Answer<Vec<Field>>,
+    /// The end of a way through a structure of a program, by the file that declares it; none where nobody looks into files.
+    /// The error is the end of a sentence.
+    pub programs: &'a Programs<'a>,
 }
+
+/// See [`TypedKernel::programs`].
+pub type Programs<'a> = dyn Fn(&str, &TypeName, &ResolvePath) -> Option<Result<End, String>> + 'a;
 
 impl fmt::Debug for TypedKernel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,10 +203,16 @@ impl Kernel for TypedKernel<'_> {
     }
 
     fn resolve(&self, root: &Root<'_>, path: &ResolvePath) -> Answer<Option<ArgType>> {
-        let Some((ty, address)) = self.root(root) else {
+        let end = match *root {
+            Root::FileStructure(file, name) => (self.programs)(file, name, path),
+            _ => self
+                .root(root)
+                .map(|(ty, address)| way::walk(self.types, ty, address, path)),
+        };
+        let Some(end) = end else {
             return Answer::Unknown;
         };
-        match way::walk(self.types, ty, address, path) {
+        match end {
             Ok(end) => Answer::Known(end.arg_type),
             Err(reason) => Answer::Missing { reason, help: None },
         }

@@ -13,4 +13,4 @@ mod kernel;
 pub mod tracepoint;
 pub mod way;
 
-pub use kernel::{LSM, TypedKernel};
+pub use kernel::{LSM, Programs, TypedKernel};

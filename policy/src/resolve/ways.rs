@@ -83,6 +83,10 @@ fn roots<'a>(
         (Begin::Nowhere, _) => Vec::new(),
         (Begin::CurrentTask, _) => vec![Root::CurrentTask],
         (_, Some(name)) if in_user_space => {
+            if name.module.is_some() {
+                cx.error(place, "the structures of a program are in no module of the kernel")
+                    .help("leave out btfTypeModule");
+            }
             if parameters.btf_path.is_none() {
                 cx.error(place, "the structures of a program are known from a file")
                     .help("btfPath names it");

@@ -32,6 +32,7 @@ pub(super) fn run(files: &[PathBuf], btf: Option<&Path>) -> anyhow::Result<()> {
             types: &types,
             symbols: &|_| false,
             tracepoints: &|group, event| tracepoint::fields(&types, group, event),
+            programs: &|_, _, _| None,
         },
     )
 }

@@ -13,7 +13,7 @@ use super::{
     points::{PointKey, PointKind},
     running::Running,
     tracepoint::{self, Field},
-    way,
+    way::{self, End},
 };
 
 /// What of a hook an argument is.
@@ -53,25 +53,18 @@ pub(super) fn argument(
     {
         arg_type = ArgType::CharBuf;
     }
+    // What a program is called with is of its own memory.
+    let of_program = point.kind.is_in_program() && !matches!(arg.source, model::Source::CurrentTask);
     if !arg.resolve.0.is_empty() {
-        let root = match (&arg.source, &arg.btf_type, &hook.target) {
-            (model::Source::CurrentTask, ..) => Root::CurrentTask,
-            _ if matches!(point.kind, PointKind::Uprobe(_) | PointKind::Usdt(_)) => {
-                return Err(Reason::NotYet("resolve from an argument of a program".into()));
-            }
-            (_, Some(name), _) => Root::Structure(name),
-            (_, None, _) if role == Role::Returned => Root::Return(&point.name),
-            (_, None, Target::Lsm { hook }) => Root::LsmHook(hook, arg.index),
-            (_, None, Target::Tracepoint { event, .. }) => Root::RawTracepoint(event, arg.index),
-            (..) => Root::Function(&point.name, arg.index),
-        };
-        let (ty, address) = kernel
-            .root(&root)
-            .ok_or_else(|| Reason::NotYet("resolve from what this argument is".into()))?;
-        let end = way::walk(kernel.types, ty, address, &arg.resolve).map_err(Reason::Kernel)?;
+        let end = end(hook, arg, point, role, kernel)?;
         arg_type = end.arg_type.unwrap_or(arg_type);
         origin.way = end.way;
-        origin.user = false;
+        origin.user = of_program;
+    }
+    if of_program && !is_in_programs(arg_type) {
+        return Err(Reason::Kernel(format!(
+            "type {arg_type} is of what the kernel has in its memory: no argument of a program is of it"
+        )));
     }
     let read = read(arg, arg_type, role, &mut origin, point, kernel)?;
     if arg.max_data && !matches!(read, Read::Bytes { .. } | Read::Pieces(pieces::ITERATOR, _)) {
@@ -89,6 +82,86 @@ pub(super) fn argument(
     ))
 }
 
+/// Where the way from an argument leads.
+fn end(
+    hook: &model::Hook,
+    arg: &model::Arg,
+    point: &PointKey,
+    role: Role,
+    kernel: &Running<'_>,
+) -> Result<End, Reason> {
+    let unknown = || Reason::NotYet("resolve from what this argument is".into());
+    let root = match (&arg.source, &arg.btf_type, &hook.target) {
+        (model::Source::CurrentTask, ..) => Root::CurrentTask,
+        (_, Some(name), Target::Uprobe { btf_path, .. } | Target::Usdt { btf_path, .. }) => {
+            let file = btf_path.as_ref().ok_or_else(unknown)?;
+            let end = (kernel.programs)(file, name, &arg.resolve).ok_or_else(unknown)?;
+            return end.map_err(Reason::Kernel);
+        }
+        (_, None, Target::Uprobe { .. } | Target::Usdt { .. }) => return Err(unknown()),
+        (_, Some(name), _) => Root::Structure(name),
+        (_, None, _) if role == Role::Returned => Root::Return(&point.name),
+        (_, None, Target::Lsm { hook }) => Root::LsmHook(hook, arg.index),
+        (_, None, Target::Tracepoint { event, .. }) => Root::RawTracepoint(event, arg.index),
+        (..) => Root::Function(&point.name, arg.index),
+    };
+    let (ty, address) = kernel.root(&root).ok_or_else(unknown)?;
+    way::walk(kernel.types, ty, address, &arg.resolve).map_err(Reason::Kernel)
+}
+
+/// Whether programs have values of this type: of all others, the address that a program hands over would be read in the
+/// kernel's memory.
+fn is_in_programs(arg_type: ArgType) -> bool {
+    use ArgType as T;
+    match arg_type {
+        T::Int8
+        | T::Uint8
+        | T::Int16
+        | T::Uint16
+        | T::Int
+        | T::Uint32
+        | T::Int64
+        | T::Uint64
+        | T::SizeT
+        | T::Capability
+        | T::BpfCmd
+        | T::String
+        | T::CharBuf
+        | T::CharIovec
+        | T::Sockaddr
+        | T::SockaddrUn
+        | T::Fd
+        | T::Auto
+        | T::Nop => true,
+        T::KernelCapT
+        | T::CapInheritable
+        | T::CapPermitted
+        | T::CapEffective
+        | T::DataLoc
+        | T::Filename
+        | T::NetDevice
+        | T::ConstBuf
+        | T::IovIter
+        | T::Syscall64
+        | T::File
+        | T::Path
+        | T::Dentry
+        | T::Kiocb
+        | T::LinuxBinprm
+        | T::Sock
+        | T::Socket
+        | T::Skb
+        | T::Cred
+        | T::UserNamespace
+        | T::BpfAttr
+        | T::BpfProg
+        | T::BpfMap
+        | T::PerfEvent
+        | T::Module
+        | T::LoadInfo => false,
+    }
+}
+
 fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reason> {
     let plain = |source, user| Origin {
         source,
@@ -97,14 +170,14 @@ fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reas
         field: None,
     };
     Ok(match &arg.source {
-        _ if role == Role::Returned => plain(Source::Return, false),
+        _ if role == Role::Returned => plain(Source::Return, point.kind.is_in_program()),
         model::Source::Parameter if point.kind == PointKind::Tracepoint => field(arg.index, point)?,
         model::Source::Parameter => plain(parameter(arg.index, point)?, point.kind.is_of_user()),
         model::Source::CurrentTask => plain(Source::Task, false),
         model::Source::Register(name) => {
             let (offset, bytes) =
                 register(name).ok_or_else(|| Reason::Kernel(format!("there is no register {name}")))?;
-            plain(Source::Register { offset, bytes }, false)
+            plain(Source::Register { offset, bytes }, point.kind.is_in_program())
         }
     })
 }
@@ -313,7 +386,8 @@ fn read(
                 Some(size) => count(size, point, kernel)?,
                 None if role == Role::Argument && arg.return_copy => {
                     // What is not known returns an `int` or has a result that fits in one.
-                    let known = kernel.integer_result(&point.name);
+                    let of_kernel = || kernel.integer_result(&point.name);
+                    let known = (!point.kind.is_in_program()).then(of_kernel).flatten();
                     word(Source::Return, known.or(Some((4, true))))
                 }
                 None => return Err(Reason::Kernel("char_buf needs sizeArgIndex".into())),
@@ -357,7 +431,7 @@ fn read(
 fn count(index: u32, point: &PointKey, kernel: &Running<'_>) -> Result<Length, Reason> {
     let source = parameter(index, point)?;
     let integer = match source {
-        Source::Operand(_) => None,
+        _ if point.kind.is_in_program() => None,
         _ => kernel.integer_parameter(&point.name, index),
     };
     Ok(word(source, integer))

@@ -33,6 +33,7 @@ mod lower;
 mod misses;
 mod point;
 mod points;
+mod program_types;
 mod resident;
 mod running;
 mod sensors;

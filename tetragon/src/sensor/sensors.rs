@@ -29,6 +29,7 @@ use super::{
     lower::{self, Wanted},
     point::{self, Attached, Keeping},
     points::{PointKey, PointKind},
+    program_types::ProgramTypes,
     resident::{Placed, Resident, State, is_enforcer, selectors},
     running::{Running, Symbols},
     tracepoint,
@@ -148,11 +149,12 @@ impl Sensors {
         }
         let types = kernel_types(self.source.btf.as_deref(), self.source.bpf_lib.as_deref())?;
         let types = Btf::parse(&types).map_err(|error| Error::Invalid(vec![error.to_string()]))?;
-        let symbols = Symbols::default();
+        let (symbols, programs) = (Symbols::default(), ProgramTypes::default());
         let kernel = Running {
             types: &types,
             symbols: &|name| symbols.has(name),
             tracepoints: &tracepoint::of_running,
+            programs: &|file, structure, path| Some(programs.walk(file, structure, path)),
         };
         let (policies, problems) = read(text, &kernel);
         let (errors, warnings): (Vec<_>, Vec<_>) =
