@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, fs::File};
 
 use policy::{
-    model::{Continue, Symbol, UprobePlaces},
+    model::{Continue, Digest, Symbol, UprobePlaces},
     suggest,
 };
 use policy_elf::{Elf, Found};
 
+use super::digest;
 use crate::regular::{self, Identity};
 
 /// Places of one probe: a program that is all probe has some dozens.
@@ -58,6 +59,20 @@ impl<'a> Program<'a> {
         let counters = counters.iter().copied().chain(std::iter::repeat(0));
         let place = |((label, offset), counter)| Ok((label, self.place(offset, counter)?));
         found.into_iter().zip(counters).map(place).collect()
+    }
+
+    /// Whether it has one of `digests`; with none of them, any file will do. Places are of the file as it was before it was
+    /// read for that.
+    pub(super) fn is_one_of(&self, digests: &[Digest]) -> Result<bool, String> {
+        if digests.is_empty() {
+            return Ok(true);
+        }
+        let error = |error: std::io::Error| format!("{}: {error}", self.path);
+        let is_one = digest::has_one(&self.file, digests).map_err(error)?;
+        if Identity::from(&self.file.metadata().map_err(error)?) != self.identity {
+            return Err(format!("{} was changed while it was read", self.path));
+        }
+        Ok(is_one)
     }
 
     /// Checks that functions begin at `places`, as their symbols say; `why` they must, as the beginning of a sentence.

@@ -20,6 +20,7 @@
 mod argument;
 mod change;
 mod counters;
+mod digest;
 mod elf;
 mod enforcer;
 mod error;

@@ -300,16 +300,22 @@ pub(super) fn of(
             };
             vec![PointKey::new(kind, subsystem, event)]
         }
-        Target::Uprobe { digests, .. } if !digests.is_empty() => {
-            return Err(Reason::NotYet("binaryDigests".into()));
-        }
         Target::Uprobe {
             path,
             places,
             reference_counters,
+            digests,
             ..
         } => {
             let program = Program::open(path).map_err(Reason::Kernel)?;
+            if !program.is_one_of(digests).map_err(Reason::Kernel)? {
+                return if hook.may_be_missing {
+                    tracing::warn!(path, "A program has none of the digests that its hook is for");
+                    Ok(vec![])
+                } else {
+                    Err(Reason::Kernel(format!("{path} has none of the binaryDigests")))
+                };
+            }
             let places = program.places(places, reference_counters).map_err(Reason::Kernel)?;
             if hook.needs_return() {
                 program.check_returns(&places).map_err(Reason::Kernel)?;

@@ -16,6 +16,8 @@ pub(super) fn of(hook: &model::Hook, points: &[PointKey]) -> HookStatus {
         _ => 1,
     };
     let state = match points.len() {
+        // It is the file that was another one.
+        0 if hook.kind == HookKind::Uprobe => HookState::StatusDigestRejected,
         0 => HookState::StatusCallNotFound,
         there if there < wanted => HookState::StatusPartialCallNotFound,
         _ => HookState::StatusLoaded,

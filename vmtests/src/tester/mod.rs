@@ -7,6 +7,7 @@ pub mod attack;
 pub mod calls;
 pub mod container;
 pub mod differential;
+pub mod digest;
 pub mod end;
 mod events;
 pub mod files;
@@ -285,6 +286,7 @@ const TESTERS: &[(&str, &str, Tester)] = &[
         "PRICE: a probe with it in memory, and what it is then",
         probes::reprice,
     ),
+    ("digest", "ALGORITHM FILE: print its digest", digest::digest),
     (
         "functions",
         "PRICE: functions to hook, in all the ways in which a call may end",
