@@ -310,7 +310,7 @@ pub(super) fn of(
             let program = Program::open(path).map_err(Reason::Kernel)?;
             if !program.is_one_of(digests).map_err(Reason::Kernel)? {
                 return if hook.may_be_missing {
-                    tracing::warn!(path, "A program has none of the digests that its hook is for");
+                    tracing::info!(path, "A program has none of the digests that its hook is for");
                     Ok(vec![])
                 } else {
                     Err(Reason::Kernel(format!("{path} has none of the binaryDigests")))
