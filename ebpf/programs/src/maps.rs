@@ -138,6 +138,11 @@ pub struct Call {
 #[map(name = "retprobe_map")]
 pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(8_192, 0);
 
+/// The same of functions of programs, which may be called as often as somebody likes without returning once: that makes no
+/// room among the kernel's.
+#[map(name = "uretprobe_map")]
+pub static PROGRAM_CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(2_048, 0);
+
 /// Furthest offset at which an argument may begin in a record of a hook.
 pub const LAST_ARG: u32 = 22_016;
 

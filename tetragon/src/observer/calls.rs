@@ -11,7 +11,7 @@ use tetragon_api::v1::{KprobeArgument, StackTraceEntry};
 
 use super::naming::Answer;
 
-/// Calls that are remembered at most. As many as the kernel programs remember.
+/// Calls that are remembered at most. As many as the kernel programs remember of the kernel's functions.
 const CALLS: usize = 8_192;
 
 /// How long the event of a security hook awaits the hash of a file. What is read for it has a bound (`ebpf_codegen::LONGEST`).

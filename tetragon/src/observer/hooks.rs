@@ -13,7 +13,7 @@ use tetragon_api::v1::{
 };
 
 use super::{
-    calls::{Call, Stacks},
+    calls::{Call, Calls, Stacks},
     loads::{Mapped, Waiting},
     naming::{Found, Question},
     pipeline::Pipeline,
@@ -97,16 +97,25 @@ impl Pipeline {
             function: syscall.map(|number| self.functions.of(number)),
         };
         if head.flags & hook_flag::ENTRY != 0 {
-            self.calls.begin(call, Instant::now());
+            self.calls_of(head.header.op).begin(call, Instant::now());
         } else {
             self.emit_hook(call, Returned::default(), &info, sink);
+        }
+    }
+
+    /// The calls that events of type `op` are of.
+    fn calls_of(&mut self, op: u8) -> &mut Calls {
+        if op == op::UPROBE {
+            &mut self.program_calls
+        } else {
+            &mut self.calls
         }
     }
 
     /// Handles the return of a function.
     fn returned(&mut self, record: &record::Hook<'_>, info: &HookInfo, sink: &mut dyn Sink) {
         let head = &record.head;
-        let Some(mut call) = self.calls.end(head) else {
+        let Some(mut call) = self.calls_of(head.header.op).end(head) else {
             // Its entry was lost, and counted then.
             self.counters.hook_unpaired.add(1);
             return;

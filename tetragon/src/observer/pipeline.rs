@@ -45,8 +45,9 @@ pub(super) struct Pipeline {
     pub(super) counters: Arc<Counters>,
     /// What the numbers of hooks stand for.
     pub(super) hooks: sensor::Reader,
-    /// Functions that have not returned.
+    /// Functions that have not returned, of the kernel and of programs.
     pub(super) calls: Calls,
+    pub(super) program_calls: Calls,
     /// What system calls are called.
     pub(super) functions: super::calls::Functions,
     /// Files that were mapped.
@@ -245,8 +246,11 @@ impl Pipeline {
         counters.process_cache_evicted.set(self.cache.evicted());
         counters.event_cache.set(self.waiting.len() as u64);
         counters.data_cache.set(self.data.len() as u64);
-        counters.calls.set(self.calls.len() as u64);
-        counters.calls_evicted.set(self.calls.evicted());
+        let calls = [&self.calls, &self.program_calls];
+        counters.calls.set(calls.iter().map(|calls| calls.len() as u64).sum());
+        counters
+            .calls_evicted
+            .set(calls.iter().map(|calls| calls.evicted()).sum());
     }
 
     fn wait(&mut self, event: Event, sink: &mut dyn Sink) {

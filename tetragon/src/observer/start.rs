@@ -214,6 +214,7 @@ pub(super) fn pipeline(options: Options, procfs: Option<&Procfs>, counters: Arc<
         counters,
         hooks: sensor::Reader::default(),
         calls: Calls::default(),
+        program_calls: Calls::default(),
         functions: Functions::default(),
         loads: Loads::default(),
         names: stack::Names::new(Procfs::new(&root), stack_addresses),

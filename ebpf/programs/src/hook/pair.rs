@@ -9,10 +9,10 @@ use ebpf_abi::{
     hook::SAVED,
 };
 
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, maps::LruHashMap};
 
 use super::{owner, read::is_user, scratch};
-use crate::maps::{CALLS, Call, CallKey, RECORDS};
+use crate::maps::{CALLS, Call, CallKey, PROGRAM_CALLS, RECORDS};
 
 #[inline(always)]
 fn key(hook: u32, key: u64) -> CallKey {
@@ -22,6 +22,12 @@ fn key(hook: u32, key: u64) -> CallKey {
         0
     };
     CallKey { key, hook, thread }
+}
+
+/// Where calls are kept that are on the stack which `key` is on.
+#[inline(always)]
+fn calls(key: u64) -> &'static LruHashMap<CallKey, Call> {
+    if is_user(key) { &PROGRAM_CALLS } else { &CALLS }
 }
 
 /// Keeps what the return needs to know of the entry: see [`runtime::KEEP`](ebpf_abi::hook::runtime::KEEP).
@@ -41,7 +47,7 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64, quiet: u32) -
             saved: (*scratch).saved,
             owner: (*scratch).owner,
         };
-        if CALLS.insert(key(hook, address), call, 0).is_err() {
+        if calls(address).insert(key(hook, address), call, 0).is_err() {
             return 0;
         }
         (*event).flags |= hook_flag::ENTRY;
@@ -54,7 +60,7 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64, quiet: u32) -
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn hook_forget(hook: u32, address: u64) -> u32 {
-    let _ = CALLS.remove(key(hook, address));
+    let _ = calls(address).remove(key(hook, address));
     0
 }
 
@@ -63,8 +69,8 @@ pub extern "C" fn hook_forget(hook: u32, address: u64) -> u32 {
 #[inline(never)]
 pub extern "C" fn hook_resume(claimed: u32, hook: u32, address: u64) -> u64 {
     let Some(scratch) = scratch(claimed) else { return 0 };
-    let key = key(hook, address);
-    let Some(call) = CALLS.get_ptr(&key) else { return 0 };
+    let (calls, key) = (calls(address), key(hook, address));
+    let Some(call) = calls.get_ptr(&key) else { return 0 };
     // SAFETY: a value of the map, which nobody else uses: the key is that of this call. Word by word, as a whole it would
     // become a call to `memcpy`.
     let since = unsafe {
@@ -84,6 +90,6 @@ pub extern "C" fn hook_resume(claimed: u32, hook: u32, address: u64) -> u64 {
         owner::copy(&raw const (*call).owner, &raw mut (*scratch).owner);
         since
     };
-    let _ = CALLS.remove(key);
+    let _ = calls.remove(key);
     since
 }
