@@ -1,7 +1,7 @@
 //! What tracepoints record, as far as types tell.
 //!
 //! A tracepoint has a prototype, `btf_trace_` and its name. What it records is a structure, `trace_event_raw_` and the name of
-//! its class (include/trace/stages/stage1_struct_define.h), which several tracepoints may share: that of another name is not
+//! its class (`include/trace/stages/stage1_struct_define.h`), which several tracepoints may share: that of another name is not
 //! found. What calls record at `syscalls` is in no type.
 
 use btf::{Btf, Kind, RawMember, TypeId};
@@ -19,7 +19,7 @@ const RECORD: &str = "trace_event_raw_";
 /// Prefix of the members that say where something of variable length is.
 const DATA_LOC: &str = "__data_loc_";
 
-/// What all records begin with, as `format` files list it (`trace_define_common_fields`, kernel/trace/trace_events.c).
+/// What all records begin with, as `format` files list it (`trace_define_common_fields`, `kernel/trace/trace_events.c`).
 const COMMON: [(&str, ArgType); 4] = [
     ("common_type", ArgType::Uint16),
     ("common_flags", ArgType::Uint8),
@@ -116,7 +116,7 @@ fn missing<T>(group: &str, event: &str, names: &[&str]) -> Answer<T> {
 
 /// The names that types are given by `typedef`.
 fn typedefs<'a>(types: &'a Btf<'_>) -> impl Iterator<Item = &'a str> {
-    let all = (0..types.len() as u32 + 1).filter_map(|id| types.get(TypeId(id)));
+    let all = (0..=types.len() as u32).filter_map(|id| types.get(TypeId(id)));
     all.filter(|ty| ty.kind == Kind::Typedef).map(|ty| types.name(&ty))
 }
 

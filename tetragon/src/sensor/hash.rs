@@ -22,13 +22,14 @@ use policy_btf::LSM;
 
 use super::{Error, argument::member, lower::Reason, point::Keeping, points::PointKey, running::Running};
 
-/// How long a chain that is detached is kept at most for who is still within.
+/// How long a chain that is detached is kept at most for a file that is being read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long nobody must have been within for a chain that was pinned: it is detached a grace period after its pins are gone.
-const GRACE: Duration = Duration::from_millis(200);
+/// How long it is kept when none is read any more: whoever has read goes on to the last program, and a chain that was pinned is
+/// detached a grace period after its pins are gone.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// Time between two looks at who is within.
+/// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A function of kernels whose trampolines run a program of a security module whatever else runs it (6.2, and late ones of 6.1).
@@ -76,12 +77,8 @@ impl Chain {
         };
         let second = loaded.load_code("hook_hash", sleepable, &hash)?;
         let awaited = loaded.map(runtime::HASHES)?.try_clone()?;
-        // What an earlier chain left there is of nobody, until the first program is attached; but who is still reading writes there.
-        for (thread, left) in within(&awaited, hashed.point)? {
-            if left.state != awaited_state::READING {
-                awaited.remove(&thread)?;
-            }
-        }
+        // What an earlier chain left there is of nobody, until the first program is attached.
+        forget(&awaited, hashed.point)?;
         let attach = |program: &Program, what| {
             let mut link = program.attach()?;
             if let Some(pins) = &keeping.pins {
@@ -100,28 +97,33 @@ impl Chain {
         }))
     }
 
-    /// Whether somebody has passed the first program and not the last one.
-    fn is_in_use(&self) -> bool {
-        // What cannot be found out may be.
-        within(&self.awaited, self.point).map_or(true, |threads| !threads.is_empty())
+    /// The state of each thread that has passed the first program and not the last one.
+    fn states(&self) -> Vec<u32> {
+        let within = within(&self.awaited, self.point);
+        // What cannot be found out may be so.
+        within.map_or_else(
+            |_| vec![awaited_state::READING],
+            |within| within.iter().map(|(_, noted)| noted.state).collect(),
+        )
     }
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
         self.links.clear();
-        let quiet = match &self.pins {
+        match &self.pins {
             // It stays attached.
             Some(pins) if pins.are_left() => return,
-            Some(_) => GRACE,
-            None => Duration::ZERO,
-        };
+            None if self.states().is_empty() => return,
+            _ => {}
+        }
         let begin = Instant::now();
-        let mut last_seen = None;
+        let mut last_read = begin;
         while begin.elapsed() < PATIENCE {
-            if self.is_in_use() {
-                last_seen = Some(Instant::now());
-            } else if last_seen.unwrap_or(begin).elapsed() >= quiet {
+            let states = self.states();
+            if states.contains(&awaited_state::READING) {
+                last_read = Instant::now();
+            } else if last_read.elapsed() >= GRACE || states.is_empty() && self.pins.is_none() {
                 return;
             }
             thread::sleep(PAUSE);
@@ -132,6 +134,16 @@ impl Drop for Chain {
         // Whoever sleeps in the second is led to the last one.
         self.programs.drain(..).for_each(std::mem::forget);
     }
+}
+
+/// Removes what is noted at security hook `point`, but for what somebody is still writing to.
+fn forget(awaited: &Map, point: u32) -> Result<(), Error> {
+    for (thread, noted) in within(awaited, point)? {
+        if noted.state != awaited_state::READING {
+            awaited.remove(&thread)?;
+        }
+    }
+    Ok(())
 }
 
 /// Threads that are between the programs at security hook `point`, and what is noted of them.

@@ -47,7 +47,7 @@ impl ProgramTypes {
 
 /// Type information by itself, or that of a program.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    let (mut file, _) = regular::open(path.as_ref())?.ok_or_else(|| io::Error::other("it is no regular file"))?;
+    let (file, _) = regular::open(path.as_ref())?.ok_or_else(|| io::Error::other("it is no regular file"))?;
     match Elf::<&File>::read(&file) {
         Ok(elf) => {
             let types = elf.types(LONGEST).map_err(io::Error::other)?;
@@ -57,7 +57,7 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
         Err(error) => return Err(io::Error::other(error)),
     }
     let mut bytes = vec![];
-    (&mut file).take(LONGEST + 1).read_to_end(&mut bytes)?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST {
         return Err(io::Error::other(format!("it has more than {} MiB", LONGEST >> 20)));
     }

@@ -88,7 +88,7 @@ pub fn measure(plan: &Plan, reporter: &mut Reporter) -> Result<()> {
         reporter.send(Event::Start {
             name: phase.name.clone(),
         })?;
-        let mut counts = BTreeMap::<String, u64>::new();
+        let mut counts = BTreeMap::<String, u32>::new();
         run(phase, folder)?;
         export.until_now(|event| {
             let Some((file, what)) = policies.told(event) else {
@@ -101,7 +101,7 @@ pub fn measure(plan: &Plan, reporter: &mut Reporter) -> Result<()> {
             reporter.send(Event::Measure {
                 name: name.clone(),
                 quantity: phase.name.clone(),
-                value: *counts.get(name).unwrap_or(&0) as f64,
+                value: f64::from(*counts.get(name).unwrap_or(&0)),
                 unit: "events".to_owned(),
             })?;
         }
