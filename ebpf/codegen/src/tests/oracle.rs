@@ -71,7 +71,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                 .iter()
                 .any(|action| matches!(action, Action::Override(_)));
             let whole;
-            let hook = if let (Stage::Entry { .. }, false) = (&hook.stage, matches!(point.context, Context::Lsm { .. }))
+            let hook = if let (Stage::Entry { .. }, false) = (&hook.stage, point.context.has_verdict())
                 && skips
                 && !hook.monitor
             {
@@ -105,7 +105,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                         own(change, hook, world, owner, &mut owners, &mut done);
                         if matches!(change, Ownership::Track(_)) { 10 } else { 11 }
                     }
-                    Action::Override(result) if matches!(point.context, Context::Lsm { .. }) => {
+                    Action::Override(result) if point.context.has_verdict() => {
                         if !hook.monitor && verdict == 0 {
                             verdict = i64::from(result) as u64;
                         }
@@ -164,7 +164,7 @@ pub(super) fn run(point: &Point, world: &World) -> Vec<Done> {
                             send(signal, &mut done);
                         }
                         let decides = overrides && verdict == 0 && !skipped;
-                        if !matches!(point.context, Context::Lsm { .. }) {
+                        if !point.context.has_verdict() {
                             let skips = decides && error != 0;
                             done.extend(skips.then_some(Done::Override(error as u64)));
                             skipped |= skips;
