@@ -1,6 +1,7 @@
 //! `cargo xtask noise`: how many events each policy of the library tells of on a machine on which nothing is amiss.
 //!
-//! What the machine is and what goes on there is in `vmtests/everyday.toml`. It takes some half an hour, and is not part of CI.
+//! What the machine is and what goes on there is in `vmtests/everyday.toml`. It takes a quarter of an hour, and is not part of
+//! CI.
 
 use crate::everyday::{self, Phase};
 use crate::examples::{self, LIBRARY, NOISE};
