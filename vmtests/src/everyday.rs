@@ -9,6 +9,8 @@ pub const TEXT: &str = include_str!("../everyday.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Everyday {
+    /// Its kernel, one of the matrix.
+    pub kernel: String,
     /// What is on the machine.
     pub userland: Userland,
     /// What is counted apart, one after the other.

@@ -196,9 +196,13 @@ what the policy is about and looks whether the agent tells of it; what came of t
 
 /// What the numbers of noise are of.
 fn everyday() -> Result<String> {
-    let Everyday { userland, phases } = everyday::parse(everyday::TEXT).context("vmtests/everyday.toml")?;
+    let Everyday {
+        kernel,
+        userland,
+        phases,
+    } = everyday::parse(everyday::TEXT).context("vmtests/everyday.toml")?;
     let mut text = format!(
-        "\nNoise is how many events came of each where nothing is amiss, counted by `cargo xtask noise` with all of them loaded:\n{}, Linux 6.12.\n\n",
+        "\nNoise is how many events came of each where nothing is amiss, counted by `cargo xtask noise` with all of them loaded:\n{}, Linux {kernel}.\n\n",
         userland.about
     );
     for Phase { name, about, .. } in phases {

@@ -30,9 +30,6 @@ pub(crate) struct Args {
     /// Take the programs as they were built last.
     #[arg(long)]
     no_build: bool,
-    /// A kernel of the matrix.
-    #[arg(long, value_name = "NAME", default_value = "6.12")]
-    kernel: String,
     /// Make the machine anew, of the packages that Debian has now.
     #[arg(long)]
     fresh: bool,
@@ -47,7 +44,7 @@ type Counts = BTreeMap<String, u64>;
 pub(crate) fn main(args: &Args) -> Result<()> {
     let everyday = everyday::parse(everyday::TEXT).context("vmtests/everyday.toml")?;
     setup::for_machines()?;
-    let kernel = kernel::named(&args.kernel)?;
+    let kernel = kernel::named(&everyday.kernel)?;
     let userland = setup::userland::get(&everyday.userland, args.fresh)?;
     let payload = Payload::on(&userland, &build::programs(args.no_build)?)?;
     let policies: Vec<String> = examples::policies(LIBRARY)?

@@ -137,8 +137,9 @@ pub enum Stage {
 pub struct Arg {
     /// Where it begins.
     pub source: Source,
-    /// The way from there through the kernel's memory, or [that of the process](Context::Program): at each number but the last a pointer is read that many bytes
-    /// behind where the way has come to, and followed; the last leads to the value. Empty: the word itself is the value.
+    /// The way from there through the kernel's memory, or [that of the process](Context::Program): at each number but the last
+    /// a pointer is read that many bytes behind where the way has come to, and followed; the last leads to the value. Empty:
+    /// the word itself is the value.
     pub way: Vec<i32>,
     /// What it is.
     pub read: Read,

@@ -1,6 +1,11 @@
 //! What the running kernel and machine have, found out by asking or trying, never from the version number.
 
-use std::{collections::HashSet, fs, path::Path, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use aya_obj::btf::BtfFeatures;
 use ebpf_asm::{Alu, Assembler, Reg, Width};
@@ -136,23 +141,21 @@ pub fn override_return() -> bool {
 /// Whether programs at trampolines can skip the function that is `btf_id` in the kernel's BTF (`fmod_ret`, kernel 5.7): loads one
 /// that does. Of system calls, it is those of 64-bit programs (seen on 7.3), or all (`CONFIG_FUNCTION_ERROR_INJECTION`).
 pub fn can_be_modified(btf_id: u32) -> bool {
-    let kind = ProgramKind::Tracing {
-        attach: TracingAttach::ModifyReturn,
-        btf_id,
-        sleepable: false,
-    };
-    loads("modify", kind, Assembler::new())
+    static MODIFIED: Mutex<BTreeMap<u32, bool>> = Mutex::new(BTreeMap::new());
+    let mut known = MODIFIED.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry(btf_id).or_insert_with(|| {
+        let kind = ProgramKind::Tracing {
+            attach: TracingAttach::ModifyReturn,
+            btf_id,
+            sleepable: false,
+        };
+        loads("modify", kind, Assembler::new())
+    })
 }
 
 /// Whether programs at kprobes can skip function `name` ([`override_return`]), as far as can be told: where debugfs does not
 /// list those that can be, it may be any.
 pub fn can_be_skipped(name: &str) -> bool {
-    override_return() && takes_errors(name) != Some(false)
-}
-
-/// Whether the kernel lets errors be injected at function `name` (`ALLOW_ERROR_INJECTION`); `None` when debugfs does not list
-/// where it does.
-pub fn takes_errors(name: &str) -> Option<bool> {
     static LIST: OnceLock<Option<HashSet<Box<str>>>> = OnceLock::new();
     let read = || {
         let list = fs::read_to_string("/sys/kernel/debug/error_injection/list").ok()?;
@@ -160,7 +163,7 @@ pub fn takes_errors(name: &str) -> Option<bool> {
         let names = list.lines().filter_map(|line| line.split_ascii_whitespace().next());
         Some(names.map(Box::from).collect())
     };
-    LIST.get_or_init(read).as_ref().map(|list| list.contains(name))
+    override_return() && LIST.get_or_init(read).as_ref().is_none_or(|list| list.contains(name))
 }
 
 /// Whether the kernel may take the processor away from a task while that runs in the kernel, and with it from a program at a

@@ -62,7 +62,26 @@ fn one(path: &Path, kernel: &dyn Kernel) -> (String, bool) {
     for problem in &problems {
         let _ = writeln!(out, "{name}:{}", escape(&problem.to_string()));
     }
-    let right = problems.iter().all(|problem| problem.severity != Severity::Error);
+    let mut right = problems.iter().all(|problem| problem.severity != Severity::Error);
+    for policy in policies.iter().filter(|_| right) {
+        let policy_name = escape(&policy.name);
+        if policy.asks_for_hashes() {
+            let _ = writeln!(
+                out,
+                "{name}: {policy_name} needs a kernel that measures files (CONFIG_IMA)"
+            );
+        }
+    }
+    for policy in &policies {
+        if let Some(reason) = policy.needs_workload() {
+            right = false;
+            let policy_name = escape(&policy.name);
+            let _ = writeln!(
+                out,
+                "{name}: {policy_name} is refused: {reason}, which the agent does not know"
+            );
+        }
+    }
     if right {
         let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
         let _ = writeln!(out, "{name}: {} can be loaded", escape(&names.join(", ")));

@@ -19,6 +19,7 @@
 
 mod argument;
 mod change;
+mod conflict;
 mod counters;
 mod digest;
 mod elf;

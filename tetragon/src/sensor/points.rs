@@ -313,7 +313,10 @@ pub(super) fn of(
                     tracing::info!(path, "A program has none of the digests that its hook is for");
                     Ok(vec![])
                 } else {
-                    Err(Reason::Kernel(format!("{path} has none of the binaryDigests")))
+                    Err(Reason::Kernel(format!(
+                        "{path} has none of the binaryDigests: it is another version, or not what it was (with \
+                         ignore.digestVerificationFailure the policy loads without this hook)"
+                    )))
                 };
             }
             let places = program.places(places, reference_counters).map_err(Reason::Kernel)?;
@@ -419,8 +422,8 @@ impl Needs {
     }
 }
 
-/// The kind of hook point for each function by name. Trampolines are cheaper, but have no registers, and can skip only the
-/// functions of security hooks.
+/// The kind of hook point for each function by name, which is no system call. Trampolines are cheaper, but have no registers, and
+/// can skip only the functions of security hooks.
 ///
 /// While a program at a trampoline is preempted, the calls of others on its CPU pass it unseen (`bpf_prog_enter_recur`,
 /// kernel/bpf/trampoline.c): where that may be, it is for returns only. Programs of kprobes are not preempted. Those of
@@ -471,30 +474,38 @@ fn all_syscalls_at_once() -> PointKey {
 }
 
 /// The hook points of all system calls that the kernel has, each by itself: some hundreds. If they are to be skipped, those that
-/// can be: not the functions of calls that the kernel was built without, which do nothing but fail.
+/// can be: not the functions of calls that the kernel was built without, which do nothing but fail, nor, through trampolines,
+/// those that do not return.
 fn each_syscall(needs: &Needs, kernel: &Running<'_>) -> Result<Vec<PointKey>, Reason> {
-    let mut points = vec![];
+    let (mut points, mut left_out) = (vec![], vec![]);
     for syscall in Syscall::all(Abi::NATIVE) {
-        let there = syscall.symbols().iter().any(|symbol| kernel.is_function(symbol));
-        // Through a trampoline, what does not return cannot be skipped.
-        if !there || needs.overrides && !returns(&syscall) && !probe::override_return() {
+        if !syscall.symbols().iter().any(|symbol| kernel.is_function(symbol)) {
             continue;
         }
-        let point = syscall_point(needs, &syscall, kernel)?;
-        let breakpoint = matches!(point.kind, PointKind::Syscall { .. });
-        if !needs.overrides || !breakpoint || probe::can_be_skipped(&point.name) {
-            points.push(point);
+        match syscall_point(needs, &syscall, kernel) {
+            Ok(point) if !needs.overrides || is_skipped(&point) => points.push(point),
+            Err(reason) if !needs.overrides || needs.registers => return Err(reason),
+            _ => left_out.push(syscall.to_string()),
         }
     }
     if points.is_empty() {
         return Err(Reason::Kernel(format!("all system calls: {CANNOT_SKIP}")));
     }
+    if !left_out.is_empty() {
+        tracing::info!(calls = ?left_out, "No program can skip these, of all system calls");
+    }
     Ok(points)
 }
 
-/// What kernels lack that can skip no system call.
-pub(super) const CANNOT_SKIP: &str = "this kernel cannot override what functions return: it was built without \
-    CONFIG_BPF_KPROBE_OVERRIDE; use a security_ function or an LSM hook, or a signal";
+/// Whether the kernel lets a program skip the system call at `point`.
+fn is_skipped(point: &PointKey) -> bool {
+    matches!(point.kind, PointKind::ModifySyscall { .. }) || probe::can_be_skipped(&point.name)
+}
+
+/// What kernels lack that cannot skip a system call.
+pub(super) const CANNOT_SKIP: &str = "this kernel cannot skip it: it was built without CONFIG_BPF_KPROBE_OVERRIDE, and only \
+    newer ones let programs skip system calls through trampolines (fmod_ret), those of 64-bit programs; use a security_ function \
+    or an LSM hook, or a signal";
 
 /// Whether the call returns to who makes it.
 fn returns(syscall: &Syscall) -> bool {
@@ -520,6 +531,11 @@ fn syscall_point(needs: &Needs, syscall: &Syscall, kernel: &Running<'_>) -> Resu
         )));
     }
     let kind = if needs.overrides && is_modified(needs.method, &name, kernel)? {
+        if needs.registers {
+            return Err(Reason::Kernel(format!(
+                "{syscall} is skipped through a trampoline here (fmod_ret), where there are no registers (data with source pt_regs)"
+            )));
+        }
         PointKind::ModifySyscall { compat }
     } else if returns && better && trampoline && !needs.overrides {
         PointKind::SyscallFunction { compat }

@@ -22,13 +22,12 @@ use policy::{
 use tetragon_api::v1::{HookStatus, TracingPolicyStatus};
 
 use super::{
-    Error, Id, Table,
-    change::moves_stack,
+    Error, Id, Table, conflict,
     counters::Counters,
     images::{self, Conditions},
     lower::{self, Wanted},
     point::{self, Attached, Keeping},
-    points::{PointKey, PointKind},
+    points::PointKey,
     program_types::ProgramTypes,
     resident::{Placed, Resident, State, is_enforcer, selectors},
     running::{Running, Symbols},
@@ -581,17 +580,9 @@ impl Sensors {
     /// Makes `point` do what all policies want of it.
     fn settle(&mut self, point: &PointKey, kind: ProgramKind, workshop: &Workshop) -> Result<(), Error> {
         let hooks = self.hooks_at(point);
-        if let Some(rival) = self.rival(point, &hooks) {
-            return Err(Error::Hook {
-                policy: String::new(),
-                hook: point.name.clone(),
-                reason: format!(
-                    "another policy skips it by {}, and both spoil each other: give both the same override-method",
-                    rival.kind.name()
-                ),
-            });
+        if !hooks.is_empty() {
+            conflict::check(point, &hooks, |other| self.hooks_at(other), self.enabled())?;
         }
-        self.check_stack(point, &hooks)?;
         if hooks.is_empty() {
             self.points.remove(point);
         } else if let Some(attached) = self.points.get_mut(point) {
@@ -607,57 +598,14 @@ impl Sensors {
         Ok(())
     }
 
-    /// What else skips the function at `point`, one of them at its breakpoint and one through a trampoline: the trampoline would
-    /// run the function all the same, or spoil what is returned instead (seen on 6.12).
-    fn rival(&self, point: &PointKey, hooks: &[Hook]) -> Option<PointKey> {
-        let of_kind = |kind| PointKey { kind, ..point.clone() };
-        match point.kind {
-            PointKind::ModifySyscall { compat } if !hooks.is_empty() => {
-                let rival = of_kind(PointKind::Syscall { compat });
-                point::overrides(&rival, &self.hooks_at(&rival)).then_some(rival)
-            }
-            PointKind::Syscall { compat } if point::overrides(point, hooks) => {
-                let rival = of_kind(PointKind::ModifySyscall { compat });
-                self.points.contains_key(&rival).then_some(rival)
-            }
-            _ => None,
-        }
-    }
-
-    /// Checks that nobody moves the stack at the beginning of a function of a program whose return somebody observes: the
-    /// kernel would take whatever is on top of it then for the address to return to, and put another one in its place.
-    fn check_stack(&self, point: &PointKey, hooks: &[Hook]) -> Result<(), Error> {
-        let moves = |hook: &Hook| hook.changes_registers() && hook.changes.iter().any(|changes| moves_stack(changes));
-        let (PointKind::Uprobe(place) | PointKind::UprobeReturn(place)) = point.kind else {
-            return Ok(());
-        };
-        let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
-        let placed = enabled.flat_map(|policy| policy.hooks.iter().map(|hook| (hook, policy.mode)));
-        // Places have several names.
-        let mut there = placed.filter_map(|(hook, mode)| Some((hook.point.kind, hook.in_mode(mode)?)));
-        let clash = match point.kind {
-            PointKind::Uprobe(_) => {
-                hooks.iter().any(moves) && there.any(|(kind, _)| kind == PointKind::UprobeReturn(place))
-            }
-            _ => !hooks.is_empty() && there.any(|(kind, hook)| kind == PointKind::Uprobe(place) && moves(&hook)),
-        };
-        if !clash {
-            return Ok(());
-        }
-        Err(Error::Hook {
-            policy: String::new(),
-            hook: point.name.clone(),
-            reason:
-                "one policy observes its return, and one changes rsp (argRegs): together they would crash the program"
-                    .into(),
-        })
+    fn enabled(&self) -> impl Iterator<Item = &Resident> {
+        self.policies.values().filter(|policy| policy.state == State::Enabled)
     }
 
     /// The hooks of all enabled policies at `point`, in the order in which the policies came; enforcers last, so that
     /// they are told before they look.
     fn hooks_at(&self, point: &PointKey) -> Vec<Hook> {
-        let enabled = self.policies.values().filter(|policy| policy.state == State::Enabled);
-        let mut policies: Vec<&Resident> = enabled.collect();
+        let mut policies: Vec<&Resident> = self.enabled().collect();
         policies.sort_unstable_by_key(|policy| policy.number);
         let hooks = policies
             .iter()
