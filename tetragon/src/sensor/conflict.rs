@@ -18,7 +18,7 @@ pub(super) fn check<'a>(
     enabled: impl Iterator<Item = &'a Resident>,
 ) -> Result<(), Error> {
     let reason = match point.kind {
-        PointKind::ModifySyscall { .. } | PointKind::Syscall { .. } => rival(point, hooks, at),
+        PointKind::ModifySyscall { .. } | PointKind::Syscall { .. } | PointKind::Kprobe => rival(point, hooks, at),
         PointKind::Uprobe(_) | PointKind::UprobeReturn(_) => stack(point.kind, hooks, enabled),
         _ => None,
     };
@@ -34,15 +34,18 @@ pub(super) fn check<'a>(
 /// trampoline would run the function all the same, or spoil what is returned instead (seen on 6.12).
 fn rival(point: &PointKey, hooks: &[Hook], at: impl Fn(&PointKey) -> Vec<Hook>) -> Option<String> {
     let of_kind = |kind| PointKey { kind, ..point.clone() };
+    // A policy may name the function without saying that it is a system call.
     let other = match point.kind {
-        PointKind::ModifySyscall { compat } => {
-            let other = of_kind(PointKind::Syscall { compat });
-            point::overrides(&other, &at(&other)).then_some("override-return")
-        }
-        PointKind::Syscall { compat } if point::overrides(point, hooks) => {
-            let other = of_kind(PointKind::ModifySyscall { compat });
-            (!at(&other).is_empty()).then_some("fmod-ret")
-        }
+        PointKind::ModifySyscall { compat } => [PointKind::Syscall { compat }, PointKind::Kprobe]
+            .map(of_kind)
+            .iter()
+            .any(|other| point::overrides(other, &at(other)))
+            .then_some("override-return"),
+        _ if point::overrides(point, hooks) => [false, true]
+            .map(|compat| of_kind(PointKind::ModifySyscall { compat }))
+            .iter()
+            .any(|other| !at(other).is_empty())
+            .then_some("fmod-ret"),
         _ => None,
     };
     other.map(|other| {

@@ -13,6 +13,7 @@ use ebpf_codegen::{
 use policy::{
     arg_type::ArgType,
     model::{self, Policy, ProcessFilter, Target, Track},
+    syscalls::Syscall,
 };
 
 use ebpf_loader::probe;
@@ -187,7 +188,7 @@ fn lower(
         _ => (String::new(), &point.name),
     };
     if point.kind == PointKind::Syscalls {
-        native_calls(&mut args, &mut selectors);
+        native_calls(&mut args, &mut selectors, hook.needs_return());
     }
     let mut info = HookInfo {
         loader: false,
@@ -383,9 +384,19 @@ fn socket(arg: &Arg) -> Option<Socket> {
 /// Adds the number of the system call to `args`, and lets `selectors` pass only those that 64-bit programs ask for: the number
 /// of a 32-bit program is marked by bit 31. All others pass, whether the kernel has them or not: those of x32, which bit 30
 /// marks, run the same functions.
-fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>) {
+///
+/// Where their return is observed (`returns`), those that have none do not pass: the thread that gets the memory of one that
+/// ended begins with a return, from the call that made it.
+fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>, returns: bool) {
+    let subject = Subject::Arg(args.len());
     let ranges = vec![(0, (1 << 31) - 1)];
-    let native = Filter::Number(Subject::Arg(args.len()), NumberTest::In { ranges, not: false });
+    let mut filters = vec![Filter::Number(subject, NumberTest::In { ranges, not: false })];
+    if returns {
+        let numbers = points::ENDLESS.iter().filter_map(|name| Syscall::parse(name));
+        let numbers = numbers.flat_map(|syscall| [0, X32].map(|mark| mark | u64::from(syscall.number)));
+        let ranges = numbers.map(|number| (number, number)).collect();
+        filters.push(Filter::Number(subject, NumberTest::In { ranges, not: true }));
+    }
     args.push(Arg {
         source: SYSCALL_NUMBER,
         way: vec![],
@@ -397,9 +408,12 @@ fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>) {
         selectors.push(Selector::default());
     }
     for selector in selectors {
-        selector.filters.insert(0, native.clone());
+        selector.filters.splice(0..0, filters.iter().cloned());
     }
 }
+
+/// Marks the numbers of x32 (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
+const X32: u64 = 1 << 30;
 
 /// What the tracepoint `raw_syscalls:sys_enter` records (include/trace/events/syscalls.h): the number of the call, behind
 /// what all tracepoints have, and its six arguments.

@@ -221,6 +221,11 @@ impl PointKind {
         }
     }
 
+    /// Whether it may skip a function in a program that the kernel does not run while it is preempted in one.
+    pub(super) fn lets_pass(self) -> bool {
+        matches!(self, Self::Modify(_) | Self::ModifySyscall { .. }) && probe::preemptible()
+    }
+
     /// Whether it is the return of a function.
     pub(super) const fn sees_return(self) -> bool {
         matches!(
@@ -507,9 +512,11 @@ pub(super) const CANNOT_SKIP: &str = "this kernel cannot skip it: it was built w
     newer ones let programs skip system calls through trampolines (fmod_ret), those of 64-bit programs; use a security_ function \
     or an LSM hook, or a signal";
 
-/// Whether the call returns to who makes it.
+/// System calls that do not return to who makes them.
+pub(super) const ENDLESS: [&str; 2] = ["exit", "exit_group"];
+
 fn returns(syscall: &Syscall) -> bool {
-    !matches!(syscall.name, "exit" | "exit_group")
+    !ENDLESS.contains(&syscall.name)
 }
 
 /// The hook point of a system call.

@@ -404,6 +404,7 @@ impl Sensors {
             let sensors = self.find(id)?.descriptions();
             tracing::info!(policy = %id, hooks = ?sensors, "Added TracingPolicy with success");
             self.say_what_ends(id);
+            self.say_what_passes(id);
         }
         Ok(())
     }
@@ -422,6 +423,20 @@ impl Sensors {
             .collect();
         if !hooks.is_empty() {
             tracing::warn!(policy = %id, ?hooks, "Hooks of a policy end with the agent: {NO_PERF_LINKS}");
+        }
+    }
+
+    /// Warns of denials that are not sure.
+    fn say_what_passes(&self, id: &Id) {
+        let points = self.policies.get(id).map(Resident::points).unwrap_or_default();
+        let unsure = points.iter().filter(|(point, _)| point.kind.lets_pass());
+        let hooks: Vec<String> = unsure.map(|(point, _)| point.to_string()).collect();
+        if !hooks.is_empty() {
+            tracing::warn!(
+                policy = %id, ?hooks,
+                "Calls may pass hooks of a policy while the kernel has preempted another one there; they are counted as missed. \
+                 Those of LSM hooks never do"
+            );
         }
     }
 
