@@ -429,11 +429,10 @@ impl Sensors {
     /// Warns of denials that are not sure.
     fn say_what_passes(&self, id: &Id) {
         let points = self.policies.get(id).map(Resident::points).unwrap_or_default();
-        let unsure = points.iter().filter(|(point, _)| point.kind.lets_pass());
-        let hooks: Vec<String> = unsure.map(|(point, _)| point.to_string()).collect();
-        if !hooks.is_empty() {
+        let mut unsure = points.iter().filter(|(point, _)| point.kind.lets_pass());
+        if let Some((hook, _)) = unsure.next() {
             tracing::warn!(
-                policy = %id, ?hooks,
+                policy = %id, %hook, others = unsure.count(),
                 "Calls may pass hooks of a policy while the kernel has preempted another one there; they are counted as missed. \
                  Those of LSM hooks never do"
             );

@@ -132,7 +132,7 @@ fn seek(number: i64) -> i64 {
 /// A change of policies.
 fn tetra(arguments: &[&str]) -> Result<()> {
     let output = Command::new("tetra")
-        .arg("tracingpolicy")
+        .args(["tracingpolicy", "--timeout", "5m"])
         .args(arguments)
         .output()
         .context("tetra")?;
