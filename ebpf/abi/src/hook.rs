@@ -369,15 +369,16 @@ pub mod runtime {
     /// `(scratch, type, status) -> 1`: adds an argument that could not be read.
     pub const ERROR: &str = "hook_error";
 
-    /// `(scratch, hook, key, quiet) -> kept`: keeps the time of the record, the owner and the words that were saved until the
-    /// return of the function, which `key` tells from other calls. The record then says that it waits for the return. With
-    /// `quiet`, the record is not sent, nor will that of the return be.
+    /// `(scratch, hook, key, quiet, of_program) -> kept`: keeps the time of the record, the owner and the words that were saved
+    /// until the return of the function, which `key` tells from other calls: those of the kernel or, with `of_program`, those of
+    /// the current thread in programs. The record then says that it waits for the return. With `quiet`, the record is not sent,
+    /// nor will that of the return be.
     pub const KEEP: &str = "hook_keep";
 
-    /// `(hook, key) -> 0`: forgets what was kept, if anything was.
+    /// `(hook, key, of_program) -> 0`: forgets what was kept, if anything was.
     pub const FORGET: &str = "hook_forget";
 
-    /// `(scratch, hook, key) -> since`: takes back what was kept, and returns the time; 0 when nothing was kept.
+    /// `(scratch, hook, key, of_program) -> since`: takes back what was kept, and returns the time; 0 when nothing was kept.
     pub const RESUME: &str = "hook_resume";
 
     /// `(scratch, slot, what, address, count) -> read`: the bytes of `count` pieces of memory, one after the other; `what` is

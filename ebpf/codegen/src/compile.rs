@@ -151,7 +151,7 @@ fn compile_hook(asm: &mut Assembler, reader: &mut Reader, op: u8, verdict: bool,
     if hook.stage == Stage::Return {
         reader.claim(asm);
         reader.key(asm, Reg::R3, true);
-        report::resume(asm, hook, end);
+        report::resume(asm, reader, hook, end);
         // What was read for another hook was kept at another entry.
         forget(asm);
         for change in &hook.ownership {

@@ -135,6 +135,11 @@ impl Reader {
         }
     }
 
+    /// `dst` = whether calls are those of programs, which may make as many as they like.
+    pub(crate) fn of_program(&self, asm: &mut Assembler, dst: Reg) {
+        asm.set(dst, u64::from(self.context == Context::Program));
+    }
+
     /// `dst` = the word that `source` has, as it is. Spoils `R0` to `R5` unless a scratch has been claimed, and always if it
     /// is an operand in memory. Goes to `fail` if that cannot be read, with why in `R8`.
     pub(crate) fn word(&self, asm: &mut Assembler, source: Source, dst: Reg, fail: Label) {

@@ -217,16 +217,17 @@ pub(crate) fn skipped(asm: &mut Assembler, reader: &Reader, op: u8, hook: &Hook)
     let end = asm.label();
     reader.claim(asm);
     reader.key(asm, Reg::R3, false);
-    resume(asm, hook, end);
+    resume(asm, reader, hook, end);
     begin(asm, op, hook_flag::RETURN, hook, 0);
     send(asm);
     asm.bind(end);
 }
 
 /// Takes back what was kept of the call whose key is in `R3`, or goes to `none`. A scratch has been claimed.
-pub(crate) fn resume(asm: &mut Assembler, hook: &Hook, none: Label) {
+pub(crate) fn resume(asm: &mut Assembler, reader: &Reader, hook: &Hook, none: Label) {
     scratch_number(asm, Reg::R1);
     asm.set(Reg::R2, u64::from(hook.number));
+    reader.of_program(asm, Reg::R4);
     asm.call(runtime::RESUME);
     asm.jump_if(Condition::Eq, Reg::R0, 0, none);
 }
@@ -244,6 +245,7 @@ pub(crate) fn missed(asm: &mut Assembler, reader: &mut Reader, op: u8, hook: &Ho
 pub(crate) fn forget(asm: &mut Assembler, reader: &Reader, hook: &Hook) {
     reader.key(asm, Reg::R2, false);
     asm.set(Reg::R1, u64::from(hook.number));
+    reader.of_program(asm, Reg::R3);
     asm.call(runtime::FORGET);
 }
 
@@ -270,6 +272,7 @@ fn keep(asm: &mut Assembler, reader: &Reader, hook: &Hook, quiet: bool) {
     scratch_number(asm, Reg::R1);
     asm.set(Reg::R2, u64::from(hook.number));
     asm.set(Reg::R4, u64::from(quiet));
+    reader.of_program(asm, Reg::R5);
     asm.call(runtime::KEEP);
     asm.bind(unreadable);
 }

@@ -124,6 +124,25 @@ fn leave(leaves: bool) -> u64 {
     result
 }
 
+/// Enters `shop_leave` with the stack where the kernel has its memory, and gets it back from there.
+#[inline(never)]
+fn forge() {
+    // SAFETY: nothing uses the stack until it is where it was.
+    unsafe {
+        asm!(
+            "lea rsi, [rip + 2f]",
+            "mov rdi, rsp",
+            "mov rsp, rcx",
+            "jmp {leave}",
+            "2:",
+            leave = sym shop_leave,
+            in("rcx") 0xffff_8880_0000_0000_u64,
+            in("rdx") 2_u64,
+            clobber_abi("C"),
+        );
+    }
+}
+
 /// `functions NUMBER`: calls all of them, `shop_total` with that number as the price.
 pub fn functions(arguments: &[CString]) -> Result<()> {
     let price = say::number(arguments, 0)?;
@@ -140,6 +159,7 @@ pub fn functions(arguments: &[CString]) -> Result<()> {
     ensure!(buffer[..filled] == *b"bread", "it is filled");
     leave(true);
     let left = leave(false);
+    forge();
     send();
     let forked = black_box(shop_fork as extern "C" fn() -> libc::pid_t)();
     if forked == 0 {

@@ -411,7 +411,16 @@ impl Machine<'_> {
     }
 
     fn call(&mut self, name: Option<&str>, helper: i32) -> Result<u64, String> {
-        let [_, r1, r2, r3, r4, ..] = self.regs;
+        let [_, r1, r2, r3, r4, r5, ..] = self.regs;
+        let of_program = match name {
+            Some(runtime::KEEP) => Some(r5),
+            Some(runtime::RESUME) => Some(r4),
+            Some(runtime::FORGET) => Some(r3),
+            _ => None,
+        };
+        if of_program.is_some_and(|of_program| of_program != u64::from(self.world.in_program)) {
+            return Err("not where the calls of this point are kept".to_owned());
+        }
         // Functions of the runtime get the number of the scratch first.
         let other = [
             runtime::COUNT,
