@@ -213,6 +213,59 @@ impl ArgType {
         }
     }
 
+    /// Whether programs have values of this type: of all others, the address that a program hands over would be read in the
+    /// kernel's memory.
+    pub const fn is_in_programs(self) -> bool {
+        use ArgType as T;
+        match self {
+            T::Int8
+            | T::Uint8
+            | T::Int16
+            | T::Uint16
+            | T::Int
+            | T::Uint32
+            | T::Int64
+            | T::Uint64
+            | T::SizeT
+            | T::Capability
+            | T::BpfCmd
+            | T::String
+            | T::CharBuf
+            | T::CharIovec
+            | T::Sockaddr
+            | T::SockaddrUn
+            | T::Fd
+            | T::Auto
+            | T::Nop => true,
+            T::KernelCapT
+            | T::CapInheritable
+            | T::CapPermitted
+            | T::CapEffective
+            | T::DataLoc
+            | T::Filename
+            | T::NetDevice
+            | T::ConstBuf
+            | T::IovIter
+            | T::Syscall64
+            | T::File
+            | T::Path
+            | T::Dentry
+            | T::Kiocb
+            | T::LinuxBinprm
+            | T::Sock
+            | T::Socket
+            | T::Skb
+            | T::Cred
+            | T::UserNamespace
+            | T::BpfAttr
+            | T::BpfProg
+            | T::BpfMap
+            | T::PerfEvent
+            | T::Module
+            | T::LoadInfo => false,
+        }
+    }
+
     /// Whether the value is a path, which no filter takes for matching when it is empty.
     pub const fn is_path(self) -> bool {
         matches!(

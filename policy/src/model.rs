@@ -12,7 +12,7 @@ mod test;
 
 pub use action::{Action, Continue, Override, Post, RateLimit, RegisterChange, RegisterSource, Scope, Track};
 pub use arg::{Arg, ResolvePath, Source, Step, TypeName};
-pub use hook::{Digest, Functions, Hook, HookKind, Returns, Symbol, Target, UprobePlaces};
+pub use hook::{Digest, DigestAlgorithm, Functions, Hook, HookKind, Returns, Symbol, Target, UprobePlaces};
 pub use process::{
     BinaryFilter, CapabilityFilter, NamespaceChangeFilter, NamespaceFilter, NamespaceId, PathTest, PidFilter,
     ProcessFilter,

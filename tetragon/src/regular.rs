@@ -8,12 +8,15 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
     },
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
+use ebpf_codegen::ELSEWHERE;
 use policy_elf::Source;
-use rustix::fs::OFlags;
+use rustix::fs::{FsWord, OFlags, fstatfs};
 
 /// Which file a path leads to, and in which state: device, inode, length, and when what is in it and what is known of it
 /// changed last. The latter cannot be set by whoever may write the file.
@@ -30,6 +33,11 @@ impl Identity {
     /// That of the file at `path` at this moment.
     pub(crate) fn of(path: impl AsRef<Path>) -> io::Result<Self> {
         fs::metadata(path).map(|data| Self::from(&data))
+    }
+
+    /// Whether both are states of one file.
+    pub(crate) const fn is_same_file(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
     }
 }
 
@@ -58,6 +66,42 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     // Another one may have taken its place.
     let data = file.metadata()?;
     Ok(data.is_file().then_some((file, data)))
+}
+
+/// How long a file system may take to open a file: the disk of a machine that is busy takes some seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// As [`open`], but refuses files for which other machines or programs answer: reading one may take for ever. As even opening
+/// them may, that is left to a thread, and waited for only so long.
+pub(crate) fn open_here(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let (send, receive) = mpsc::channel();
+    let owned = path.to_owned();
+    thread::Builder::new().name("open".to_owned()).spawn(move || {
+        // Nobody may be waiting any longer.
+        let _ = send.send(open_if_here(&owned));
+    })?;
+    receive
+        .recv_timeout(PATIENCE)
+        .unwrap_or_else(|_| Err(io::Error::other("its file system does not answer")))
+}
+
+fn open_if_here(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let opened = open(path)?;
+    if let Some((file, _)) = &opened {
+        check_here(fstatfs(file)?.f_type)?;
+    }
+    Ok(opened)
+}
+
+/// Whether files of a file system of this type are read.
+fn check_here(magic: FsWord) -> io::Result<()> {
+    if ELSEWHERE.iter().any(|elsewhere| FsWord::from(*elsewhere) == magic) {
+        return Err(io::Error::other(
+            "it is on a file system that another machine or a program answers for (such as NFS or FUSE), perhaps never: copy it \
+             to one of this machine",
+        ));
+    }
+    Ok(())
 }
 
 /// How much is read of files for one purpose.
@@ -127,7 +171,7 @@ impl Source for Limited {
 
 #[cfg(test)]
 mod tests {
-    use std::{process::Command, time::Duration};
+    use std::process::Command;
 
     use super::*;
 
@@ -137,6 +181,7 @@ mod tests {
         let path = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
         assert!(open(&path).unwrap().is_none());
+        assert!(open_here(&path).unwrap().is_none());
     }
 
     #[test]
@@ -154,6 +199,23 @@ mod tests {
         };
         assert_eq!(changed.modified, before.modified);
         assert_ne!(changed.changed, before.changed);
+    }
+
+    #[test]
+    fn what_others_answer_for_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(open_here(file.path()).unwrap().is_some());
+        // ext4, tmpfs, overlayfs.
+        for here in [0xef53, 0x0102_1994, 0x794c_7630] {
+            assert!(check_here(here).is_ok(), "{here:#x}");
+        }
+        for elsewhere in ELSEWHERE {
+            let error = check_here(elsewhere.into()).unwrap_err().to_string();
+            assert!(
+                error.starts_with("it is on a file system that another machine"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

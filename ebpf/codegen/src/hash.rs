@@ -24,9 +24,9 @@ const AWAITED: i16 = FAILED - 8;
 /// long as it is read, no program that may sleep is taken out of the memory of the machine (`call_rcu_tasks_trace`).
 pub const LONGEST: u32 = 128 << 20;
 
-/// File systems whose files come from elsewhere, and may be awaited for ever: FUSE, NFS, SMB (of two generations), Ceph, 9P,
+/// File systems whose files come from elsewhere, and may be awaited for ever (`f_type` of statfs(2)): FUSE, NFS, SMB (of two generations), Ceph, 9P,
 /// AFS, Coda (`include/uapi/linux/magic.h`).
-const ELSEWHERE: [u32; 8] = [
+pub const ELSEWHERE: [u32; 8] = [
     0x6573_5546,
     0x6969,
     0xff53_4d42,

@@ -30,7 +30,7 @@ mod tests;
 pub use change::CHANGED;
 pub use compile::{claim, compile};
 pub use ebpf_asm::{Code, Error};
-pub use hash::{LONGEST, hash, hashed, settle};
+pub use hash::{ELSEWHERE, LONGEST, hash, hashed, settle};
 pub use plan::{
     Action, Arg, Change, Context, FileOffsets, Filter, Hashed, Hook, Length, Limit, NewValue, NumberTest, Operand,
     Ownership, Place, Point, Post, Read, Register, Selector, Socket, Source, Stage, Subject, TextTest,

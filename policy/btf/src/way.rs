@@ -58,7 +58,7 @@ impl Place<'_> {
     }
 
     fn small(&self, offset: u64) -> Result<i32, String> {
-        i32::try_from(offset).map_err(|_| format!("{} lies too far behind", self.name()))
+        i32::try_from(offset).map_err(|_| self.too_far())
     }
 
     fn pointed(&self) -> Option<TypeId> {
@@ -84,9 +84,19 @@ impl Place<'_> {
         if member.bitfield.is_some() {
             return Err(format!("`{name}` is a bitfield, which cannot be read"));
         }
-        self.offset += member.byte_offset();
+        self.offset = self.behind(Some(member.byte_offset()))?;
         self.ty = member.ty;
         Ok(())
+    }
+
+    /// What is `bytes` behind the place; nobody knows where that is if they are too many to count.
+    fn behind(&self, bytes: Option<u64>) -> Result<u64, String> {
+        let offset = bytes.and_then(|bytes| self.offset.checked_add(bytes));
+        offset.ok_or_else(|| self.too_far())
+    }
+
+    fn too_far(&self) -> String {
+        format!("{} lies too far behind", self.name())
     }
 
     fn element(&mut self, index: u32) -> Result<(), String> {
@@ -101,8 +111,12 @@ impl Place<'_> {
         } else {
             return Err(format!("{} has no elements", self.name()));
         };
-        let size = self.types.size(element).unwrap_or(0);
-        self.offset += size * u64::from(index);
+        // The first one is where they begin, whatever its size.
+        let bytes = match index {
+            0 => Some(0),
+            _ => self.types.size(element).and_then(|size| size.checked_mul(index.into())),
+        };
+        self.offset = self.behind(bytes)?;
         self.ty = element;
         Ok(())
     }
@@ -130,5 +144,43 @@ impl Place<'_> {
             way: self.way,
             arg_type: text.then_some(ArgType::String),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use btf::Builder;
+
+    use super::*;
+
+    #[test]
+    fn what_no_memory_is_large_enough_for() {
+        let mut types = Builder::new();
+        let int = types.int("int", 4);
+        let row = types.array(int, u32::MAX);
+        let square = types.array(row, u32::MAX);
+        let cube = types.array(square, u32::MAX);
+        let hypercube = types.array(cube, u32::MAX);
+        let root = types.structure(
+            "s",
+            8,
+            &[("first", int, 0), ("cube", cube, 64), ("more", hypercube, 64)],
+        );
+        let bytes = types.finish();
+        let types = Btf::parse(&bytes).unwrap();
+        let walk = |way: &str| walk(&types, root, true, &ResolvePath::parse(way).unwrap());
+        assert_eq!(walk("cube[0][0][5]").unwrap().way, [28]);
+        assert_eq!(walk("more[0][0][0][1]").unwrap().way, [12]);
+        // Beyond what an offset holds, then beyond 64 bits: by the size of an element, by their number, and by both together.
+        for way in [
+            "cube[0][1][0]",
+            "cube[1][0][0]",
+            "cube[4294967294][0][0]",
+            "cube[1][4294967294][0]",
+            "more[1][0][0][0]",
+        ] {
+            let error = walk(way).unwrap_err();
+            assert!(error.ends_with(" lies too far behind"), "{way}: {error}");
+        }
     }
 }

@@ -24,6 +24,8 @@ pub struct Elf<S> {
     pub(crate) sections: Vec<Section>,
     /// Position of the section that has the names of sections.
     names: usize,
+    /// Address where it begins, 0 if nowhere.
+    entry: u64,
 }
 
 /// Something that is mapped.
@@ -107,6 +109,7 @@ impl<S: Source> Elf<S> {
             segments,
             sections,
             names: names.into(),
+            entry: header.e_entry.get(LE),
         })
     }
 
@@ -157,6 +160,12 @@ impl<S: Source> Elf<S> {
         let section = self.section(".BTF")?;
         let contents = |section| self.contents(&section, most, "type information");
         section.map(contents).transpose()
+    }
+
+    /// Whether the program or the dynamic linker begins at `address`: by a jump of the kernel, which leaves no address to return
+    /// to.
+    pub fn is_entry(&self, address: u64) -> bool {
+        self.entry != 0 && self.entry == address
     }
 
     /// Whether the tools of Go made it.

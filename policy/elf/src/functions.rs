@@ -42,6 +42,14 @@ pub enum Found {
     Several(u64, u64),
 }
 
+impl Function<'_> {
+    /// Whether it is the half of a function that is seldom needed: what is there is jumped to from the other one, with its stack
+    /// as it is there (`foo.cold`, of GCC and LLVM).
+    pub fn is_half(&self) -> bool {
+        self.name.contains(".cold")
+    }
+}
+
 impl Found {
     fn add(&mut self, address: u64) {
         *self = match *self {

@@ -137,6 +137,26 @@ fn functions_by_name_and_what_is_no_single_one() {
 }
 
 #[test]
+fn what_is_not_entered_by_a_call() {
+    let (table, names) = symbols(&[
+        (b"serve", 0x40_0010),
+        (b"serve.cold", 0x40_0020),
+        (b"serve.cold.1", 0x40_0030),
+    ]);
+    let mut file = program(&[
+        (".symtab", SHT_SYMTAB, 0, 2, table),
+        (".strtab", SHT_STRTAB, 0, 0, names),
+    ]);
+    assert!(!Elf::read(&file[..]).unwrap().is_entry(0));
+    file[24..32].copy_from_slice(&0x40_0010_u64.to_le_bytes());
+    let elf = Elf::read(&file[..]).unwrap();
+    assert!(elf.is_entry(0x40_0010) && !elf.is_entry(0x40_0020));
+    let mut halves = vec![];
+    elf.functions(|function| halves.push(function.is_half())).unwrap();
+    assert_eq!(halves, [false, true, true]);
+}
+
+#[test]
 fn the_next_ret_within_what_is_mapped() {
     let code = |text: &[u8]| (".text", SHT_PROGBITS, 0, 0, text.to_vec());
     let file = program(&[code(&[0x90, 0x90, 0xc3, 0x90])]);

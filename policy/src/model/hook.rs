@@ -167,11 +167,40 @@ pub struct Symbol {
     pub offset: u64,
 }
 
+keywords! {
+    /// What a digest of a file is of, and how it is made.
+    DigestAlgorithm = "an algorithm of digests" {
+        /// Of all bytes.
+        Sha1 = "sha1";
+        /// Of all bytes.
+        Sha256 = "sha256";
+        /// Of all bytes.
+        Sha384 = "sha384";
+        /// Of all bytes.
+        Sha512 = "sha512";
+        /// No digest of what is there, but a note that the linker wrote.
+        BuildId = "build-id";
+    }
+}
+
+impl DigestAlgorithm {
+    /// How many bytes its digests have; a build id may have any number.
+    pub const fn bytes(self) -> Option<usize> {
+        match self {
+            Self::Sha1 => Some(20),
+            Self::Sha256 => Some(32),
+            Self::Sha384 => Some(48),
+            Self::Sha512 => Some(64),
+            Self::BuildId => None,
+        }
+    }
+}
+
 /// A digest of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// `sha1`, `sha256`, `sha384`, `sha512` or `build-id`.
-    pub algorithm: &'static str,
+    /// How it was made.
+    pub algorithm: DigestAlgorithm,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }

@@ -70,6 +70,7 @@ pub(super) fn returned(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mu
         cx.error(&written.arg_type.place, "the type of the returned value has to be said")
             .help("type: int");
     }
+    of_program(&arg, written, parameters, cx);
     arg
 }
 
@@ -144,6 +145,17 @@ fn index(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>)
     }
 }
 
+/// Types that nothing in the memory of a program is of. What is at the end of a way is of the type that the file says.
+pub(super) fn of_program(arg: &Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) {
+    let kind = matches!(parameters.kind, HookKind::Uprobe | HookKind::Usdt);
+    let is_of_program = kind && arg.source != Source::CurrentTask && arg.resolve.0.is_empty();
+    if is_of_program && !written.broken && !arg.arg_type.is_in_programs() {
+        let message = format!("type {} is of what the kernel has in its memory", arg.arg_type);
+        cx.error(&written.arg_type.place, message)
+            .help("no argument of a program is of it");
+    }
+}
+
 /// Types that hooks of some kinds cannot have, and `auto`.
 fn inferred(arg: &mut Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut Context<'_>) {
     let place = &written.arg_type.place;
@@ -169,6 +181,6 @@ fn inferred(arg: &mut Arg, written: &spec::Arg, parameters: &Parameters<'_>, cx:
         ArgType::Syscall64 | ArgType::ConstBuf | ArgType::DataLoc if !tracepoint => {
             cx.error(place, format!("type {} is of tracepoints only", arg.arg_type));
         }
-        _ => {}
+        _ => of_program(arg, written, parameters, cx),
     }
 }

@@ -1,7 +1,7 @@
 //! Data that is no argument: of the running task, or of the registers.
 
 use super::Context;
-use super::args::{Parameters, draft};
+use super::args::{Parameters, draft, of_program};
 use super::ways::{self, Begin};
 use crate::model::{Arg, ResolvePath, Source};
 use crate::spec;
@@ -51,6 +51,7 @@ pub(super) fn datum(written: &spec::Arg, parameters: &Parameters<'_>, cx: &mut C
     };
     let mut arg = draft(written, resolve, source);
     arg.arg_type = ways::end(&arg, written, begin, parameters, cx);
+    of_program(&arg, written, parameters, cx);
     if written.return_copy.value {
         cx.error(&written.return_copy.place, "data cannot be read at the return");
     }

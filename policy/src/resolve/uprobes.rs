@@ -4,7 +4,7 @@ use super::Context;
 use super::args::{self, Parameters};
 use super::hooks::{Common, Draft, Shared, finish, returns};
 use crate::leaf::number;
-use crate::model::{Digest, Hook, HookKind, Returns, Symbol, Target, UprobePlaces};
+use crate::model::{Digest, DigestAlgorithm, Hook, HookKind, Returns, Symbol, Target, UprobePlaces};
 use crate::place::{Place, Spanned};
 use crate::spec::{self, Str};
 use crate::suggest;
@@ -213,15 +213,6 @@ fn symbol(text: &Str, cx: &mut Context<'_>) -> Option<Symbol> {
     })
 }
 
-/// Algorithms and how many bytes their digests have; a build id may have any number.
-const ALGORITHMS: [(&str, Option<usize>); 5] = [
-    ("sha1", Some(20)),
-    ("sha256", Some(32)),
-    ("sha384", Some(48)),
-    ("sha512", Some(64)),
-    ("build-id", None),
-];
-
 fn digest(text: &Str, cx: &mut Context<'_>) -> Option<Digest> {
     let Spanned { value, place } = text;
     let clean: String = value
@@ -229,16 +220,16 @@ fn digest(text: &Str, cx: &mut Context<'_>) -> Option<Digest> {
         .filter(|c| !c.is_whitespace())
         .collect::<String>()
         .to_ascii_lowercase();
-    let Some((algorithm, hex)) = clean.split_once(':') else {
+    let Some((name, hex)) = clean.split_once(':') else {
         cx.error(place, format!("`{}` is no digest", crate::yaml::shorten(value)))
             .help("algorithm:hex, such as sha256:…");
         return None;
     };
-    let Some((algorithm, length)) = ALGORITHMS.iter().find(|(name, _)| *name == algorithm) else {
-        let help = suggest::allowed(algorithm, ALGORITHMS.iter().map(|(name, _)| *name));
+    let Some(algorithm) = DigestAlgorithm::from_name(name) else {
+        let help = suggest::allowed(name, DigestAlgorithm::ALL.iter().map(|known| known.name()));
         cx.error(
             place,
-            format!("`{}` is no algorithm of digests", crate::yaml::shorten(algorithm)),
+            format!("`{}` is no algorithm of digests", crate::yaml::shorten(name)),
         )
         .help(help);
         return None;
@@ -250,8 +241,8 @@ fn digest(text: &Str, cx: &mut Context<'_>) -> Option<Digest> {
         cx.error(place, "the digest is not hexadecimal");
         return None;
     };
-    if let Some(length) = length
-        && bytes.len() != *length
+    if let Some(length) = algorithm.bytes()
+        && bytes.len() != length
     {
         cx.error(place, format!("the digest has {} bytes", bytes.len()))
             .help(format!("{algorithm} has {length}"));

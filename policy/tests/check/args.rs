@@ -144,6 +144,44 @@ fn ways() {
 }
 
 #[test]
+fn types_that_programs_do_not_have() {
+    let uprobe = |rest: &str, expected| spec(&format!("uprobes: [{{path: /a, symbols: [b], {rest}}}]"), expected);
+    uprobe("args: [{index: 0, type: sockaddr}, {index: 1, type: fd}]", expect![""]);
+    uprobe(
+        "args: [{index: 0, type: file}]",
+        expect![
+            "spec.uprobes[0].args[0].type: type file is of what the kernel has in its memory (no argument of a program is of it)"
+        ],
+    );
+    uprobe(
+        "args: [{index: 0, type: data_loc}]",
+        expect!["spec.uprobes[0].args[0].type: type data_loc is of tracepoints only"],
+    );
+    uprobe(
+        "return: true, returnArg: {index: 0, type: data_loc}",
+        expect![
+            "spec.uprobes[0].returnArg.type: type data_loc is of what the kernel has in its memory (no argument of a program is of it)"
+        ],
+    );
+    uprobe(
+        "data: [{index: 0, type: path, source: current_task, resolve: fs.pwd}]",
+        expect![""],
+    );
+    uprobe(
+        "data: [{index: 0, type: sock, source: pt_regs, resolve: rdi}]",
+        expect![
+            "spec.uprobes[0].data[0].type: type sock is of what the kernel has in its memory (no argument of a program is of it)"
+        ],
+    );
+    spec(
+        "usdts: [{path: /a, provider: p, name: n, args: [{index: 0, type: cred}]}]",
+        expect![
+            "spec.usdts[0].args[0].type: type cred is of what the kernel has in its memory (no argument of a program is of it)"
+        ],
+    );
+}
+
+#[test]
 fn data() {
     kprobe(
         "call: sys_read\ndata: [{index: 0, type: uint32, source: current_task, resolve: cred.uid.val}]",

@@ -61,7 +61,7 @@ pub(super) fn argument(
         origin.way = end.way;
         origin.user = of_program;
     }
-    if of_program && !is_in_programs(arg_type) {
+    if of_program && !arg_type.is_in_programs() {
         return Err(Reason::Kernel(format!(
             "type {arg_type} is of what the kernel has in its memory: no argument of a program is of it"
         )));
@@ -107,59 +107,6 @@ fn end(
     };
     let (ty, address) = kernel.root(&root).ok_or_else(unknown)?;
     way::walk(kernel.types, ty, address, &arg.resolve).map_err(Reason::Kernel)
-}
-
-/// Whether programs have values of this type: of all others, the address that a program hands over would be read in the
-/// kernel's memory.
-fn is_in_programs(arg_type: ArgType) -> bool {
-    use ArgType as T;
-    match arg_type {
-        T::Int8
-        | T::Uint8
-        | T::Int16
-        | T::Uint16
-        | T::Int
-        | T::Uint32
-        | T::Int64
-        | T::Uint64
-        | T::SizeT
-        | T::Capability
-        | T::BpfCmd
-        | T::String
-        | T::CharBuf
-        | T::CharIovec
-        | T::Sockaddr
-        | T::SockaddrUn
-        | T::Fd
-        | T::Auto
-        | T::Nop => true,
-        T::KernelCapT
-        | T::CapInheritable
-        | T::CapPermitted
-        | T::CapEffective
-        | T::DataLoc
-        | T::Filename
-        | T::NetDevice
-        | T::ConstBuf
-        | T::IovIter
-        | T::Syscall64
-        | T::File
-        | T::Path
-        | T::Dentry
-        | T::Kiocb
-        | T::LinuxBinprm
-        | T::Sock
-        | T::Socket
-        | T::Skb
-        | T::Cred
-        | T::UserNamespace
-        | T::BpfAttr
-        | T::BpfProg
-        | T::BpfMap
-        | T::PerfEvent
-        | T::Module
-        | T::LoadInfo => false,
-    }
 }
 
 fn origin(arg: &model::Arg, point: &PointKey, role: Role) -> Result<Origin, Reason> {

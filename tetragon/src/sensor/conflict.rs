@@ -58,13 +58,17 @@ fn rival(point: &PointKey, hooks: &[Hook], at: impl Fn(&PointKey) -> Vec<Hook>) 
 fn stack<'a>(kind: PointKind, hooks: &[Hook], enabled: impl Iterator<Item = &'a Resident>) -> Option<String> {
     let moves = |hook: &Hook| hook.changes_registers() && hook.changes.iter().any(|changes| moves_stack(changes));
     let placed = enabled.flat_map(|policy| policy.hooks.iter().map(|hook| (hook, policy.mode)));
-    // Places have several names.
+    // Places have several names, and files change.
     let mut there = placed.filter_map(|(hook, mode)| Some((hook.point.kind, hook.in_mode(mode)?)));
     let clash = match kind {
         PointKind::Uprobe(place) => {
-            hooks.iter().any(moves) && there.any(|(kind, _)| kind == PointKind::UprobeReturn(place))
+            let returns = |kind| matches!(kind, PointKind::UprobeReturn(other) if other.is_where(&place));
+            hooks.iter().any(moves) && there.any(|(kind, _)| returns(kind))
         }
-        PointKind::UprobeReturn(place) => there.any(|(kind, hook)| kind == PointKind::Uprobe(place) && moves(&hook)),
+        PointKind::UprobeReturn(place) => {
+            let enters = |kind| matches!(kind, PointKind::Uprobe(other) if other.is_where(&place));
+            there.any(|(kind, hook)| enters(kind) && moves(&hook))
+        }
         _ => false,
     };
     let why = "one policy observes its return, and one changes rsp (argRegs): together they would crash the program";

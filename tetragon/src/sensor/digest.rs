@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use policy::model::Digest;
+use policy::model::{Digest, DigestAlgorithm};
 use policy_elf::{Elf, Source as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512, digest::DynDigest};
@@ -19,21 +19,18 @@ const LONGEST: u64 = 1 << 30;
 /// How long that may take. Whoever asks for the policy waits.
 const TIME: Duration = Duration::from_secs(20);
 
-/// The algorithm that is no hash of all bytes, but a note that the linker wrote.
-const BUILD_ID: &str = "build-id";
-
 /// Whether `file` has one of `digests`. It is read once, whatever the number of them.
 pub(super) fn has_one(file: &File, digests: &[Digest]) -> io::Result<bool> {
-    let is = |algorithm: &str, bytes: &[u8]| {
+    let is = |algorithm: DigestAlgorithm, bytes: &[u8]| {
         let mut digests = digests.iter();
         digests.any(|digest| digest.algorithm == algorithm && digest.bytes == bytes)
     };
     let build_id = || Elf::read(file).ok()?.build_id();
-    if digests.iter().any(|digest| digest.algorithm == BUILD_ID) && build_id().is_some_and(|bytes| is(BUILD_ID, &bytes))
-    {
+    let note = DigestAlgorithm::BuildId;
+    if digests.iter().any(|digest| digest.algorithm == note) && build_id().is_some_and(|bytes| is(note, &bytes)) {
         return Ok(true);
     }
-    let mut hashers: Vec<(&str, Box<dyn DynDigest>)> = vec![];
+    let mut hashers: Vec<(DigestAlgorithm, Box<dyn DynDigest>)> = vec![];
     for digest in digests {
         if !hashers.iter().any(|(known, _)| *known == digest.algorithm) {
             hashers.extend(hasher(digest.algorithm).map(|hasher| (digest.algorithm, hasher)));
@@ -65,13 +62,14 @@ pub(super) fn has_one(file: &File, digests: &[Digest]) -> io::Result<bool> {
     Ok(hashers.any(|(algorithm, hasher)| is(algorithm, &hasher.finalize())))
 }
 
-fn hasher(algorithm: &str) -> Option<Box<dyn DynDigest>> {
+/// What makes it of all bytes of a file, if anything does.
+fn hasher(algorithm: DigestAlgorithm) -> Option<Box<dyn DynDigest>> {
     Some(match algorithm {
-        "sha1" => Box::<Sha1>::default(),
-        "sha256" => Box::<Sha256>::default(),
-        "sha384" => Box::<Sha384>::default(),
-        "sha512" => Box::<Sha512>::default(),
-        _ => return None,
+        DigestAlgorithm::Sha1 => Box::<Sha1>::default(),
+        DigestAlgorithm::Sha256 => Box::<Sha256>::default(),
+        DigestAlgorithm::Sha384 => Box::<Sha384>::default(),
+        DigestAlgorithm::Sha512 => Box::<Sha512>::default(),
+        DigestAlgorithm::BuildId => return None,
     })
 }
 
@@ -81,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    fn digest(algorithm: &'static str, hex: &str) -> Digest {
+    fn digest(algorithm: DigestAlgorithm, hex: &str) -> Digest {
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         Digest {
             algorithm,
@@ -90,18 +88,18 @@ mod tests {
     }
 
     /// Those of `abc` (FIPS 180-4, examples).
-    const ABC: [(&str, &str); 4] = [
-        ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+    const ABC: [(DigestAlgorithm, &str); 4] = [
+        (DigestAlgorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
         (
-            "sha256",
+            DigestAlgorithm::Sha256,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         ),
         (
-            "sha384",
+            DigestAlgorithm::Sha384,
             "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
         ),
         (
-            "sha512",
+            DigestAlgorithm::Sha512,
             "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd\
              454d4423643ce80e2a9ac94fa54ca49f",
         ),
@@ -111,7 +109,7 @@ mod tests {
     fn each_algorithm_knows_its_file() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"abc").unwrap();
-        let other = digest("sha1", &"00".repeat(20));
+        let other = digest(DigestAlgorithm::Sha1, &"00".repeat(20));
         for (algorithm, hex) in ABC {
             assert!(
                 has_one(&file, &[other.clone(), digest(algorithm, hex)]).unwrap(),
@@ -119,11 +117,11 @@ mod tests {
             );
         }
         assert!(!has_one(&file, &[other]).unwrap());
-        assert!(!has_one(&file, &[digest("build-id", "00")]).unwrap());
+        assert!(!has_one(&file, &[digest(DigestAlgorithm::BuildId, "00")]).unwrap());
         // A digest counts for its own algorithm alone.
-        assert!(!has_one(&file, &[digest("build-id", ABC[0].1)]).unwrap());
+        assert!(!has_one(&file, &[digest(DigestAlgorithm::BuildId, ABC[0].1)]).unwrap());
         file.write_all(b"d").unwrap();
-        let all: Vec<_> = ABC.iter().map(|(algorithm, hex)| digest(algorithm, hex)).collect();
+        let all: Vec<_> = ABC.iter().map(|&(algorithm, hex)| digest(algorithm, hex)).collect();
         assert!(!has_one(&file, &all).unwrap());
     }
 
@@ -131,7 +129,7 @@ mod tests {
     fn what_is_longer_than_programs_are_is_not_read() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(LONGEST + 1).unwrap();
-        let error = has_one(&file, &[digest("sha1", ABC[0].1)]).unwrap_err();
+        let error = has_one(&file, &[digest(DigestAlgorithm::Sha1, ABC[0].1)]).unwrap_err();
         assert_eq!(error.to_string(), "it has more than 1024 MiB, use a build-id");
     }
 
@@ -140,7 +138,7 @@ mod tests {
         let file = File::open(std::env::current_exe().unwrap()).unwrap();
         let bytes = Elf::read(&file).unwrap().build_id().unwrap();
         let build_id = Digest {
-            algorithm: BUILD_ID,
+            algorithm: DigestAlgorithm::BuildId,
             bytes,
         };
         assert!(has_one(&file, &[build_id]).unwrap());

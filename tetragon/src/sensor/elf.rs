@@ -25,6 +25,13 @@ pub(super) struct Place {
     pub(super) file: Identity,
 }
 
+impl Place {
+    /// Whether the kernel has one breakpoint for both: it knows files as such, in whatever state they are.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        self.offset == other.offset && self.file.is_same_file(&other.file)
+    }
+}
+
 /// A program or library as it was when it was opened. Errors are sentences.
 pub(super) struct Program<'a> {
     path: &'a str,
@@ -35,7 +42,7 @@ pub(super) struct Program<'a> {
 
 impl<'a> Program<'a> {
     pub(super) fn open(path: &'a str) -> Result<Self, String> {
-        let opened = regular::open(path.as_ref()).map_err(|error| format!("{path}: {error}"))?;
+        let opened = regular::open_here(path.as_ref()).map_err(|error| format!("{path}: {error}"))?;
         let (file, data) = opened.ok_or_else(|| format!("{path} is no regular file"))?;
         Ok(Self {
             path,
@@ -75,17 +82,38 @@ impl<'a> Program<'a> {
         Ok(is_one)
     }
 
-    /// Checks that functions begin at `places`, as their symbols say; `why` they must, as the beginning of a sentence.
+    /// Checks that functions begin at `places` that are called, as their symbols say; `why` they must, as the beginning of a sentence.
     pub(super) fn check_beginnings(&self, places: &[(String, Place)], why: &str) -> Result<(), String> {
         let elf = self.elf()?;
-        let mut unknown = BTreeMap::new();
+        let (mut unknown, mut known, mut half) = (BTreeMap::new(), BTreeMap::new(), None);
         for (label, place) in places {
-            unknown.insert(self.address(&elf, place.offset)?, label);
+            let address = self.address(&elf, place.offset)?;
+            if elf.is_entry(address) {
+                return Err(format!(
+                    "{label}: {why}: {} begins here, and nothing has called it that it could return to",
+                    self.path
+                ));
+            }
+            unknown.insert(address, label);
         }
         elf.functions(|function| {
-            unknown.remove(&function.address);
+            if let Some(label) = unknown.remove(&function.address) {
+                known.insert(function.address, label);
+            }
+            if function.is_half()
+                && let Some(label) = known.get(&function.address)
+            {
+                half = Some((*label, function.name.to_owned()));
+            }
         })
         .map_err(|error| self.error(&error))?;
+        if let Some((label, name)) = half {
+            return Err(format!(
+                "{label}: {why}: `{}` of {} is a half of one that the other half jumps to",
+                name.escape_debug(),
+                self.path
+            ));
+        }
         match unknown.first_key_value() {
             None => Ok(()),
             Some((_, label)) => Err(format!(
@@ -333,9 +361,64 @@ mod tests {
         assert!(error.starts_with("main+0x1: only functions return: "), "{error}");
         let error = begins(&UprobePlaces::Offsets(vec![main, main + 1])).unwrap_err();
         assert!(error.starts_with(&format!("{:#x}: only", main + 1)), "{error}");
+        let elf = program.elf().unwrap();
+        let entry = elf.offset(entry_of(&path)).unwrap();
+        let error = begins(&UprobePlaces::Offsets(vec![main, entry])).unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "{entry:#x}: only functions return: {path} begins here, and nothing has called it that it could return to"
+            )
+        );
         let place = program.places(&symbol("main", 0), &[]).unwrap()[0].1;
         let distance = program.ret(place).unwrap();
         assert_eq!(std::fs::read(&path).unwrap()[main as usize + distance as usize], 0xc3);
+    }
+
+    /// Where a program begins: word 3 of its header.
+    fn entry_of(path: &str) -> u64 {
+        let file = std::fs::read(path).unwrap();
+        u64::from_le_bytes(file[24..32].try_into().unwrap())
+    }
+
+    #[test]
+    fn halves_of_functions_are_not_called() {
+        let name = regex::bytes::Regex::new("\0rust_eh_personality\0").unwrap();
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), name.replace_all(&own, &b"\0rust_eh_person.cold\0"[..])).unwrap();
+        let path = file.path().display().to_string();
+        let program = Program::open(&path).unwrap();
+        let check = |name: &str| program.check_returns(&program.places(&symbol(name, 0), &[]).unwrap());
+        assert_eq!(check("main"), Ok(()));
+        assert_eq!(
+            check("rust_eh_person.cold").unwrap_err(),
+            format!(
+                "rust_eh_person.cold: only functions return: `rust_eh_person.cold` of {path} is a half of one that the other \
+                 half jumps to"
+            )
+        );
+    }
+
+    #[test]
+    fn a_place_is_where_it_was_when_its_file_is_in_another_state() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let place = |offset| Place {
+            offset,
+            counter: 0,
+            file: Identity::of(file.path()).unwrap(),
+        };
+        let before = place(16);
+        file.as_file().set_len(64).unwrap();
+        assert_ne!(before, place(16));
+        assert!(before.is_where(&place(16)));
+        assert!(!before.is_where(&place(17)));
+        let other = tempfile::NamedTempFile::new().unwrap();
+        let other = Place {
+            file: Identity::of(other.path()).unwrap(),
+            ..before
+        };
+        assert!(!before.is_where(&other));
     }
 
     #[test]

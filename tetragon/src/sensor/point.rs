@@ -276,7 +276,7 @@ fn attach(key: &PointKey, program: &Program) -> Result<Link, Error> {
         PointKind::Uprobe(place) | PointKind::UprobeReturn(place) | PointKind::Usdt(place) => {
             // A breakpoint in the middle of an instruction is the end of whoever runs it. What is compared is what is
             // attached to: the path may lead elsewhere a moment later.
-            let opened = regular::open(key.group.as_ref()).ok().flatten();
+            let opened = regular::open_here(key.group.as_ref()).ok().flatten();
             let Some((file, _)) = opened.filter(|(_, data)| Identity::from(data) == place.file) else {
                 return Err(Error::Hook {
                     policy: String::new(),

@@ -47,7 +47,7 @@ impl ProgramTypes {
 
 /// Type information by itself, or that of a program.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    let (file, _) = regular::open(path.as_ref())?.ok_or_else(|| io::Error::other("it is no regular file"))?;
+    let (file, _) = regular::open_here(path.as_ref())?.ok_or_else(|| io::Error::other("it is no regular file"))?;
     match Elf::<&File>::read(&file) {
         Ok(elf) => {
             let types = elf.types(LONGEST).map_err(io::Error::other)?;

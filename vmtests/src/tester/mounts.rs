@@ -79,6 +79,7 @@ mod opcode {
     pub(super) const GETATTR: u32 = 3;
     pub(super) const OPEN: u32 = 14;
     pub(super) const READ: u32 = 15;
+    pub(super) const STATFS: u32 = 17;
     pub(super) const RELEASE: u32 = 18;
     pub(super) const FLUSH: u32 = 25;
     pub(super) const INIT: u32 = 26;
@@ -107,6 +108,8 @@ fn answer(device: &mut File, request: &[u8]) -> Result<()> {
         opcode::LOOKUP => Ok([longs(&[NODE, 0, VALID, VALID, 0]), attributes(NODE)].concat()),
         opcode::GETATTR => Ok([longs(&[VALID, 0]), attributes(node)].concat()),
         opcode::OPEN => Ok(longs(&[0, 0])),
+        // `struct fuse_kstatfs`.
+        opcode::STATFS => Ok(vec![0; 80]),
         opcode::RELEASE | opcode::FLUSH => Ok(vec![]),
         _ => Err(-libc::ENOSYS),
     };
