@@ -55,7 +55,10 @@ pub extern "C" fn hook_keep(claimed: u32, hook: u32, address: u64, quiet: u32, o
             saved: (*scratch).saved,
             owner: (*scratch).owner,
         };
-        if calls(of_program).insert(key(hook, address, of_program), call, 0).is_err() {
+        if calls(of_program)
+            .insert(key(hook, address, of_program), call, 0)
+            .is_err()
+        {
             return 0;
         }
         (*event).flags |= hook_flag::ENTRY;
