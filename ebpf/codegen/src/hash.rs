@@ -24,8 +24,16 @@ const AWAITED: i16 = FAILED - 8;
 /// long as it is read, no program that may sleep is taken out of the memory of the machine (`call_rcu_tasks_trace`).
 pub const LONGEST: u32 = 128 << 20;
 
-/// File systems whose files come from elsewhere, and may be awaited for ever (`f_type` of statfs(2)): FUSE, NFS, SMB (of two generations), Ceph, 9P,
-/// AFS, Coda (`include/uapi/linux/magic.h`).
+/// Bit of `file.f_mode` of a file that is open for reading (`FMODE_READ`, `include/linux/fs.h`).
+const FOR_READING: i32 = 1;
+
+/// What of `inode.i_mode` is the kind of file, and what it is of a regular one (`S_IFMT` and `S_IFREG`,
+/// `include/uapi/linux/stat.h`).
+const KIND: i32 = 0o170_000;
+const REGULAR: u64 = 0o100_000;
+
+/// File systems whose files come from elsewhere, and may be awaited for ever (`f_type` of statfs(2)): FUSE, NFS, SMB (of two
+/// generations), Ceph, 9P, AFS, Coda (`include/uapi/linux/magic.h`).
 pub const ELSEWHERE: [u32; 8] = [
     0x6573_5546,
     0x6969,
@@ -151,18 +159,28 @@ pub fn hash(hashed: Hashed) -> Result<Code, Error> {
     asm.finish()
 }
 
-/// Goes to `left_out` if reading the file in `R8` may take too long: because of its length, because it is from elsewhere, or
-/// because whoever mounted its file system needed no privilege for that.
+/// Goes to `left_out` if reading the file in `R8` may take too long: because it is no regular one, because of its length, because
+/// it is from elsewhere, or because whoever mounted its file system needed no privilege for that. Or because it is not open for
+/// reading: the kernel would open it once more (`ima_calc_file_hash`), and wait for what an open waits for, such as whoever has
+/// a lease on it.
 fn check(asm: &mut Assembler, offsets: FileOffsets, left_out: Label) {
     let FileOffsets {
+        mode,
         inode,
+        kind,
         size,
         super_block,
         magic,
         user_ns,
         level,
     } = offsets;
+    asm.load(Width::U32, Reg::R1, Reg::R8, mode);
+    asm.alu(Alu::And, Reg::R1, FOR_READING);
+    asm.jump_if(Condition::Eq, Reg::R1, 0, left_out);
     asm.load(Width::U64, Reg::R1, Reg::R8, inode);
+    asm.load(Width::U16, Reg::R2, Reg::R1, kind);
+    asm.alu(Alu::And, Reg::R2, KIND);
+    asm.jump_if(Condition::Ne, Reg::R2, REGULAR, left_out);
     asm.load(Width::U64, Reg::R2, Reg::R1, size);
     asm.jump_if(Condition::Gt, Reg::R2, u64::from(LONGEST), left_out);
     asm.load(Width::U64, Reg::R1, Reg::R1, super_block);

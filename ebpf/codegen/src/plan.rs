@@ -539,8 +539,12 @@ pub struct Hashed {
 /// Offsets of members of kernel structures, from a file on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileOffsets {
+    /// `file.f_mode`.
+    pub mode: i16,
     /// `file.f_inode`.
     pub inode: i16,
+    /// `inode.i_mode`.
+    pub kind: i16,
     /// `inode.i_size`.
     pub size: i16,
     /// `inode.i_sb`.

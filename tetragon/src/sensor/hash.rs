@@ -185,7 +185,9 @@ pub(super) fn of(point: &PointKey, kernel: &Running<'_>) -> Result<Hashed, Reaso
         None
     };
     let offsets = FileOffsets {
+        mode: offset("file", "f_mode")?,
         inode: offset("file", "f_inode")?,
+        kind: offset("inode", "i_mode")?,
         size: offset("inode", "i_size")?,
         super_block: offset("inode", "i_sb")?,
         magic: offset("super_block", "s_magic")?,
