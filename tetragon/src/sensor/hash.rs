@@ -6,18 +6,19 @@
 //! kernel/bpf/trampoline.c): the third one is attached first. Both are the same whatever the policies want.
 //!
 //! A file that may never be read to its end is not read (`ebpf_codegen::hash`): as long as a program sleeps, the kernel lets go
-//! of no program that may sleep, on the whole machine. And it lets go of the third program whether or not somebody sleeps in
-//! the second, behind which it is to be run; so that one is kept until nobody does.
+//! of no program that may sleep, on the whole machine. Any other it lets go of whether or not somebody sleeps in the second,
+//! behind which it is to be run. So the third one, though it does not sleep, is loaded as one that may: whatever becomes of the
+//! agent, it is there for whoever is led to it. Others at the same function are kept until nobody reads ([`Kept`]).
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use ebpf_abi::hook::{Awaited, awaited_state, runtime};
 use ebpf_codegen::{FileOffsets, Hashed, Hook, hashed};
-use ebpf_loader::{Link, Loaded, Map, Pins, Program, ProgramKind, probe};
+use ebpf_loader::{Link, Loaded, Map, Maps, Pins, Program, ProgramKind, probe};
 use policy_btf::LSM;
 
 use super::{Error, argument::member, lower::Reason, point::Keeping, points::PointKey, running::Running};
@@ -41,11 +42,146 @@ const UNGUARDED: &str = "__bpf_prog_enter_sleepable_recur";
 pub(super) struct Chain {
     /// In the order in which they are detached, the reverse of that in which they were attached.
     links: Vec<Link>,
-    programs: Vec<Program>,
-    /// Who waits for a hash, and at which security hook this is.
-    awaited: Map,
+    programs: Kept,
+}
+
+/// Programs at a security hook that whoever has a file read there is led to, also when they are detached. Where somebody has
+/// when this is dropped, they stay in memory until nobody does. Dropped behind what attaches them.
+#[derive(Debug)]
+pub(super) struct Kept {
+    programs: Vec<Arc<Program>>,
+    /// Which security hook it is.
     point: u32,
+    /// If they are to outlive the agent.
     pins: Option<Arc<Pins>>,
+    outlasting: Arc<Outlasting>,
+}
+
+/// Programs of hook points that are gone, for those who sleep in front of them.
+#[derive(Debug)]
+pub(super) struct Outlasting {
+    /// Has the map that says who does.
+    maps: Arc<Maps>,
+    programs: Mutex<Vec<Outlasted>>,
+}
+
+/// Programs at the security hook `point`.
+#[derive(Debug)]
+struct Outlasted {
+    point: u32,
+    /// When somebody was last seen there, or they were detached.
+    last: Instant,
+    #[allow(dead_code, reason = "held as long as somebody may be led there")]
+    programs: Vec<Arc<Program>>,
+}
+
+impl Outlasting {
+    pub(super) fn new(maps: Arc<Maps>) -> Self {
+        Self {
+            maps,
+            programs: Mutex::default(),
+        }
+    }
+
+    /// The state of each thread that has passed the first program at `point` and not the last one.
+    fn states(&self, point: u32) -> Vec<u32> {
+        let awaited = self.maps.get(runtime::HASHES).map_err(Error::from);
+        let threads = awaited.and_then(|awaited| within(awaited, point));
+        // What cannot be found out may be so.
+        threads.map_or_else(
+            |_| vec![awaited_state::READING],
+            |threads| threads.iter().map(|(_, noted)| noted.state).collect(),
+        )
+    }
+
+    fn is_read(&self, point: u32) -> bool {
+        self.states(point).contains(&awaited_state::READING)
+    }
+
+    /// Keeps `programs` until nobody is led there any more from `point`, of which they were just detached.
+    fn add(&self, point: u32, programs: Vec<Arc<Program>>) {
+        let mut all = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Outlasted {
+            point,
+            last: Instant::now(),
+            programs,
+        });
+    }
+
+    /// Lets go of those that nobody is led to any more. Whether somebody is still reading in front of others.
+    pub(super) fn sweep(&self) -> bool {
+        let mut all = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_read = false;
+        all.retain_mut(|outlasted| {
+            if self.is_read(outlasted.point) {
+                is_read = true;
+                outlasted.last = Instant::now();
+            }
+            outlasted.last.elapsed() < GRACE
+        });
+        is_read
+    }
+
+    /// Waits until nobody is led to any: what ends the agent ends them.
+    pub(super) fn wait(&self) {
+        if self.sweep() {
+            tracing::warn!("A file is still being read for its hash: the agent ends when that is over");
+        }
+        while !self.is_empty() {
+            thread::sleep(PAUSE);
+            self.sweep();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let all = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        all.is_empty()
+    }
+}
+
+impl Drop for Outlasting {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+impl Kept {
+    /// `program`, which is attached as `kind`: `None` if that is not at a security hook.
+    pub(super) fn new(program: &Arc<Program>, kind: ProgramKind, keeping: &Keeping) -> Option<Self> {
+        let ProgramKind::Lsm { btf_id: point, .. } = kind else {
+            return None;
+        };
+        Some(Self {
+            programs: vec![Arc::clone(program)],
+            point,
+            pins: keeping.pins.clone(),
+            outlasting: Arc::clone(&keeping.outlasting),
+        })
+    }
+
+    /// Keeps them also if nobody is seen there: somebody may be, any moment, who finds them still attached.
+    pub(super) fn outlast(mut self) {
+        let programs = std::mem::take(&mut self.programs);
+        self.outlasting.add(self.point, programs);
+    }
+
+    /// Whether they stay attached.
+    fn stays(&self) -> bool {
+        self.pins.as_ref().is_some_and(|pins| pins.are_left())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.programs.is_empty() || self.stays() {
+            return;
+        }
+        // What was pinned is detached a grace period later.
+        if self.pins.is_some() || !self.outlasting.states(self.point).is_empty() {
+            let programs = std::mem::take(&mut self.programs);
+            self.outlasting.add(self.point, programs);
+        }
+    }
 }
 
 impl Chain {
@@ -70,15 +206,14 @@ impl Chain {
         );
         let claim = ebpf_codegen::claim(probe::atomic_exchange()).map_err(failed)?;
         let replaced = [(runtime::POLICIES, &settle), (runtime::CLAIM, &claim)];
-        let last = loaded.load_with("hook_lsm", kind, &replaced, &[])?;
         let sleepable = ProgramKind::Lsm {
             btf_id,
             sleepable: true,
         };
-        let second = loaded.load_code("hook_hash", sleepable, &hash)?;
-        let awaited = loaded.map(runtime::HASHES)?.try_clone()?;
+        let last = Arc::new(loaded.load_with("hook_lsm", sleepable, &replaced, &[])?);
+        let second = Arc::new(loaded.load_code("hook_hash", sleepable, &hash)?);
         // What an earlier chain left there is of nobody, until the first program is attached.
-        forget(&awaited, hashed.point)?;
+        forget(loaded.map(runtime::HASHES)?, hashed.point)?;
         let attach = |program: &Program, what| {
             let mut link = program.attach()?;
             if let Some(pins) = &keeping.pins {
@@ -90,49 +225,43 @@ impl Chain {
         let second_link = attach(&second, "hash")?;
         Ok(Some(Self {
             links: vec![second_link, last_link],
-            programs: vec![second, last],
-            awaited,
-            point: hashed.point,
-            pins: keeping.pins.clone(),
+            programs: Kept {
+                programs: vec![second, last],
+                point: hashed.point,
+                pins: keeping.pins.clone(),
+                outlasting: Arc::clone(&keeping.outlasting),
+            },
         }))
-    }
-
-    /// The state of each thread that has passed the first program and not the last one.
-    fn states(&self) -> Vec<u32> {
-        let within = within(&self.awaited, self.point);
-        // What cannot be found out may be so.
-        within.map_or_else(
-            |_| vec![awaited_state::READING],
-            |within| within.iter().map(|(_, noted)| noted.state).collect(),
-        )
     }
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
         self.links.clear();
-        match &self.pins {
-            // It stays attached.
-            Some(pins) if pins.are_left() => return,
-            None if self.states().is_empty() => return,
-            _ => {}
+        let Kept {
+            point,
+            ref pins,
+            ref outlasting,
+            ..
+        } = self.programs;
+        if self.programs.stays() || pins.is_none() && outlasting.states(point).is_empty() {
+            return;
         }
         let begin = Instant::now();
         let mut last_read = begin;
         while begin.elapsed() < PATIENCE {
-            let states = self.states();
+            let states = outlasting.states(point);
             if states.contains(&awaited_state::READING) {
                 last_read = Instant::now();
-            } else if last_read.elapsed() >= GRACE || states.is_empty() && self.pins.is_none() {
+            } else if last_read.elapsed() >= GRACE || states.is_empty() && pins.is_none() {
+                self.programs.programs.clear();
                 return;
             }
             thread::sleep(PAUSE);
         }
         tracing::warn!(
-            "A file is still being read for its hash: the programs that wait for it stay in memory as long as this agent"
+            "A file is still being read for its hash: the programs that wait for it stay in memory until then"
         );
-        // Whoever sleeps in the second is led to the last one.
-        self.programs.drain(..).for_each(std::mem::forget);
     }
 }
 

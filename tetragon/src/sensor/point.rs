@@ -12,7 +12,7 @@ use crate::regular::{self, Identity};
 
 use super::{
     Error, Table, functions,
-    hash::Chain,
+    hash::{Chain, Kept, Outlasting},
     misses::Misser,
     points::{PointKey, PointKind, SECURITY},
     running::Running,
@@ -26,6 +26,8 @@ pub(super) struct Attached {
     means: Means,
     /// What runs behind it.
     chain: Option<Chain>,
+    /// What is attached, for whoever is led there when it no longer is.
+    kept: Option<Kept>,
     /// What runs now.
     program: Watched<Program>,
     /// What it does, where that must be known to replace it.
@@ -39,6 +41,8 @@ pub(super) struct Keeping {
     pub(super) table: Arc<Table>,
     /// Where they are pinned, if they are to outlive the agent.
     pub(super) pins: Option<Arc<Pins>>,
+    /// What is kept of those that are gone.
+    pub(super) outlasting: Arc<Outlasting>,
 }
 
 impl Keeping {
@@ -123,11 +127,16 @@ impl Attached {
             };
             (means, program)
         };
+        let kept = match &means {
+            Means::Dispatcher { dispatcher, .. } => Kept::new(dispatcher.program(), kind, &keeping),
+            Means::Succession { .. } => None,
+        };
         Ok(Self {
             key: key.clone(),
             kind,
             means,
             chain,
+            kept,
             program: watched(Arc::new(program)),
             hooks: known(key, point.hooks),
             keeping,
@@ -138,7 +147,10 @@ impl Attached {
     /// which the first hook comes that wants a hash: what waits for one has to be attached after it.
     pub(super) fn exchange(&mut self, hooks: Vec<Hook>, loaded: &Loaded) -> Result<(), Error> {
         if self.chain.is_none() && hashed(&hooks).is_some() {
-            *self = Self::attach(&self.key, self.kind, hooks, loaded, self.keeping.clone())?;
+            let next = Self::attach(&self.key, self.kind, hooks, loaded, self.keeping.clone())?;
+            let kept = std::mem::replace(self, next).kept.take();
+            // What was attached is last now, behind those who sleep.
+            kept.into_iter().for_each(Kept::outlast);
             return Ok(());
         }
         let Self { key, kind, keeping, .. } = self;

@@ -24,6 +24,7 @@ use tetragon_api::v1::{HookStatus, TracingPolicyStatus};
 use super::{
     Error, Id, Table, conflict,
     counters::Counters,
+    hash::Outlasting,
     images::{self, Conditions},
     lower::{self, Wanted},
     point::{self, Attached, Keeping},
@@ -61,6 +62,7 @@ pub struct Sensors {
     maps: Arc<Maps>,
     table: Arc<Table>,
     pins: Option<Arc<Pins>>,
+    outlasting: Arc<Outlasting>,
     counters: Counters,
     policies: BTreeMap<Id, Resident>,
     points: BTreeMap<PointKey, Attached>,
@@ -131,6 +133,7 @@ impl Sensors {
         Self {
             source,
             counters: Counters::new(Arc::clone(&maps)),
+            outlasting: Arc::new(Outlasting::new(Arc::clone(&maps))),
             maps,
             table,
             pins,
@@ -298,10 +301,11 @@ impl Sensors {
         self.policies.keys().map(|id| id.domain.clone()).collect()
     }
 
-    /// Detaches everything but what is pinned to stay.
+    /// Detaches everything but what is pinned to stay, and waits for those who sleep in it.
     pub fn clear(&mut self) {
         self.points.clear();
         self.policies.clear();
+        self.outlasting.wait();
     }
 
     /// Bytes of the programs at the hook points of `policy`, which other policies may share.
@@ -597,6 +601,7 @@ impl Sensors {
         if !hooks.is_empty() {
             conflict::check(point, &hooks, |other| self.hooks_at(other), self.enabled())?;
         }
+        self.outlasting.sweep();
         if hooks.is_empty() {
             self.points.remove(point);
         } else if let Some(attached) = self.points.get_mut(point) {
@@ -605,6 +610,7 @@ impl Sensors {
             let keeping = Keeping {
                 table: Arc::clone(&self.table),
                 pins: self.pins.clone(),
+                outlasting: Arc::clone(&self.outlasting),
             };
             let attached = Attached::attach(point, kind, hooks, workshop.loaded()?, keeping)?;
             self.points.insert(point.clone(), attached);
