@@ -25,4 +25,4 @@ pub mod map;
 
 /// Version of everything in this crate. The object carries it in its `ABI_VERSION` global and the agent refuses an
 /// object with another value, so that a `--bpf-lib` left over from another release cannot be misread.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;

@@ -85,10 +85,11 @@ impl Outlasting {
 
     /// The state of each thread that has passed the first program at `point` and not the last one.
     fn states(&self, point: u32) -> Vec<u32> {
-        let awaited = self.maps.get(runtime::HASHES).map_err(Error::from);
-        let threads = awaited.and_then(|awaited| within(awaited, point));
+        let Ok(awaited) = self.maps.get(runtime::HASHES) else {
+            return vec![];
+        };
         // What cannot be found out may be so.
-        threads.map_or_else(
+        within(awaited, point).map_or_else(
             |_| vec![awaited_state::READING],
             |threads| threads.iter().map(|(_, noted)| noted.state).collect(),
         )
