@@ -31,6 +31,10 @@ impl Abi {
         Self::X64
     };
 
+    /// Set in the number of a system call that is made by x32, which has the functions and mostly the numbers of 64-bit x86
+    /// (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
+    pub const X32: u32 = 1 << 30;
+
     /// Set in the id of a system call of a 32-bit ABI.
     pub const IS_32_BIT: u32 = 0x8000_0000;
 

@@ -58,6 +58,23 @@ pub struct Plan {
     pub terminal: Option<Terminal>,
 }
 
+impl Plan {
+    /// For a machine that is as machines are, and watches itself not: `names` for the kernel called `kernel`.
+    pub fn new(mode: Mode, kernel: &str, names: Vec<String>) -> Self {
+        Self {
+            mode,
+            kernel: kernel.to_owned(),
+            names,
+            modules: Vec::new(),
+            machine: Machine::default(),
+            watchdog_s: 0,
+            record: false,
+            report: false,
+            terminal: None,
+        }
+    }
+}
+
 /// Size of a terminal in characters. A serial port does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {

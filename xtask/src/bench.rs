@@ -2,8 +2,7 @@
 //!
 //! Guest time counts instructions, one a nanosecond, so results are the same on any machine, however busy.
 
-use crate::kernel::{self, Kernel};
-use crate::machine::Machine;
+use crate::kernel;
 use crate::protocol::{Event, Mode, Plan, Verdict};
 use crate::vm::folder::Folder;
 use crate::vm::machine::{MEMORY, Run};
@@ -55,7 +54,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         let run = Run {
             kernel,
             payload: &payload,
-            plan: plan(kernel, &rows),
+            // It does not watch itself: time of the guest says nothing about time of the host here.
+            plan: Plan::new(Mode::Bench, &kernel.name, rows.clone()),
             memory: MEMORY,
             counted: true,
             limit: LIMIT,
@@ -118,21 +118,6 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         bail!("not all is measured and within its budget");
     }
     Ok(())
-}
-
-fn plan(kernel: &Kernel, rows: &[String]) -> Plan {
-    Plan {
-        mode: Mode::Bench,
-        kernel: kernel.name.clone(),
-        names: rows.to_vec(),
-        modules: Vec::new(),
-        machine: Machine::default(),
-        // Time of the guest says nothing about time of the host here.
-        watchdog_s: 0,
-        record: false,
-        report: false,
-        terminal: None,
-    }
 }
 
 /// The values with their budgets, in columns.

@@ -7,7 +7,6 @@ use crate::everyday::{self, Phase};
 use crate::examples::{self, LIBRARY, NOISE};
 use crate::initramfs::Payload;
 use crate::kernel;
-use crate::machine::Machine;
 use crate::protocol::{EXAMPLES, Event, Mode, Plan, Verdict};
 use crate::vm::folder::Folder;
 use crate::vm::machine::Run;
@@ -56,18 +55,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let run = Run {
         kernel: &kernel,
         payload: &payload,
-        plan: Plan {
-            mode: Mode::Noise,
-            kernel: kernel.name.clone(),
-            names: policies,
-            modules: Vec::new(),
-            machine: Machine::default(),
-            // Process 1 is Debian's.
-            watchdog_s: 0,
-            record: false,
-            report: false,
-            terminal: None,
-        },
+        // Process 1, which would watch, is Debian's.
+        plan: Plan::new(Mode::Noise, &kernel.name, policies),
         memory: MEMORY,
         counted: false,
         limit: LIMIT,

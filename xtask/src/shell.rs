@@ -2,7 +2,6 @@
 
 use crate::initramfs::{self, Payload};
 use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::protocol::{EXIT_DONE, Mode, Plan, Terminal};
 use crate::tool;
 use crate::vm::folder::Folder;
@@ -22,15 +21,9 @@ pub(crate) fn run(kernel: &Kernel, payload: &Payload, mode: Mode) -> Result<()> 
     }
     let folder = Folder::claim(if mode == Mode::Shell { "shell" } else { "demo" })?;
     let plan = Plan {
-        mode,
-        kernel: kernel.name.clone(),
-        names: Vec::new(),
-        modules: Vec::new(),
-        machine: Machine::default(),
         watchdog_s: if terminal { 0 } else { 300 },
-        record: false,
-        report: false,
         terminal: terminal.then(size),
+        ..Plan::new(mode, &kernel.name, Vec::new())
     };
     let initramfs = folder.path().join("initramfs");
     initramfs::write(&initramfs, payload, kernel, plan)?;

@@ -184,16 +184,12 @@ fn one(
         kernel,
         payload,
         plan: Plan {
-            mode: Mode::Test,
-            kernel: kernel.name.clone(),
-            names: names.to_vec(),
-            modules: Vec::new(),
             machine: machine.clone(),
             // The guest ends itself first: it can say what hangs.
             watchdog_s: limit.as_secs().saturating_sub(30).max(30),
             record: args.record,
             report: args.report,
-            terminal: None,
+            ..Plan::new(Mode::Test, &kernel.name, names.to_vec())
         },
         memory: MEMORY,
         counted: false,

@@ -27,7 +27,6 @@ const LSM: u32 = 29;
 /// How programs of these types are attached (`enum bpf_attach_type`).
 const FENTRY: u32 = 24;
 const FEXIT: u32 = 25;
-const MODIFY_RETURN: u32 = 26;
 const LSM_MAC: u32 = 27;
 
 /// Helpers (`enum bpf_func_id`).
@@ -59,10 +58,10 @@ pub fn features(types: Option<&Btf<'_>>) -> Vec<(&'static str, bool)> {
         ("buildid", sys::build_id_event().is_ok()),
         ("kprobe_multi", kprobe_multi(&nothing)),
         ("uprobe_multi", uprobe_multi(&nothing)),
-        ("fmodret", at(TRACING, MODIFY_RETURN, FUNCTION, &nothing)),
+        ("fmodret", function(FUNCTION).is_some_and(probe::can_be_modified)),
         (
             "fmodret_syscall",
-            at(TRACING, MODIFY_RETURN, "__x64_sys_read", &nothing),
+            function("__x64_sys_read").is_some_and(probe::can_be_modified),
         ),
         ("signal", kprobe(&code(|asm| call(asm, SEND_SIGNAL)))),
         ("large", kprobe(&code(large))),

@@ -88,3 +88,27 @@ fn one(path: &Path, kernel: &dyn Kernel) -> (String, bool) {
     }
     (out, right)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_depends_on_the_machine_is_said() {
+        let head = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: a}\nspec:\n";
+        let hashed = "  lsmhooks:\n  - hook: file_open\n    args: [{index: 0, type: file}]\n    selectors:\n    - matchActions: [{action: Post, imaHash: true}]\n";
+        let of_pods = "  podSelector: {matchLabels: {app: b}}\n  kprobes:\n  - call: sys_dup\n";
+        for (spec, line, right) in [
+            (hashed, ": a needs a kernel that measures files (CONFIG_IMA)\n", true),
+            (of_pods, ", which the agent does not know\n", false),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            write!(file, "{head}{spec}").unwrap();
+            let (text, loadable) = one(file.path(), &NoKernel);
+            assert!(text.contains(line), "{text}");
+            assert_eq!((loadable, text.contains("can be loaded")), (right, right), "{text}");
+        }
+    }
+}

@@ -52,7 +52,7 @@ impl Functions {
     /// The function of native system call `number`, also by its number in x32. One that is not known is called by its number.
     pub(super) fn of(&mut self, number: u32) -> String {
         let name = || {
-            let known = Syscall::of(Abi::NATIVE, number & !X32);
+            let known = Syscall::of(Abi::NATIVE, number & !Abi::X32);
             let symbol = known.and_then(|syscall| syscall.symbols().into_iter().next());
             symbol.unwrap_or_else(|| format!("sys_{number}"))
         };
@@ -62,9 +62,6 @@ impl Functions {
         self.0.entry(number).or_insert_with(name).clone()
     }
 }
-
-/// Marks the numbers of x32 (`__X32_SYSCALL_BIT`, arch/x86/include/uapi/asm/unistd.h).
-const X32: u32 = 1 << 30;
 
 /// Functions of system calls that are remembered: programs may ask for any number.
 const KNOWN: usize = 1_024;
@@ -235,7 +232,7 @@ mod tests {
     #[test]
     fn functions_by_number() {
         let mut functions = Functions::default();
-        let names = [0, X32, 511, X32 + 520, 9_999].map(|number| functions.of(number));
+        let names = [0, Abi::X32, 511, Abi::X32 + 520, 9_999].map(|number| functions.of(number));
         assert_eq!(
             names,
             [

@@ -60,11 +60,12 @@ pub(super) fn argument(
         arg_type = end.arg_type.unwrap_or(arg_type);
         origin.way = end.way;
         origin.user = of_program;
-    }
-    if of_program && !arg_type.is_in_programs() {
-        return Err(Reason::Kernel(format!(
-            "type {arg_type} is of what the kernel has in its memory: no argument of a program is of it"
-        )));
+        // Other types were checked with the policy.
+        if of_program && !arg_type.is_in_programs() {
+            return Err(Reason::Kernel(format!(
+                "type {arg_type} is of what the kernel has in its memory: no argument of a program is of it"
+            )));
+        }
     }
     let read = read(arg, arg_type, role, &mut origin, point, kernel)?;
     if arg.max_data && !matches!(read, Read::Bytes { .. } | Read::Pieces(pieces::ITERATOR, _)) {

@@ -13,7 +13,7 @@ use ebpf_codegen::{
 use policy::{
     arg_type::ArgType,
     model::{self, Policy, ProcessFilter, Target, Track},
-    syscalls::Syscall,
+    syscalls::{Abi, Syscall},
 };
 
 use ebpf_loader::probe;
@@ -393,7 +393,7 @@ fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>, returns: boo
     let mut filters = vec![Filter::Number(subject, NumberTest::In { ranges, not: false })];
     if returns {
         let numbers = points::ENDLESS.iter().filter_map(|name| Syscall::parse(name));
-        let numbers = numbers.flat_map(|syscall| [0, X32].map(|mark| mark | u64::from(syscall.number)));
+        let numbers = numbers.flat_map(|syscall| [0, Abi::X32].map(|mark| u64::from(mark | syscall.number)));
         let ranges = numbers.map(|number| (number, number)).collect();
         filters.push(Filter::Number(subject, NumberTest::In { ranges, not: true }));
     }
@@ -411,9 +411,6 @@ fn native_calls(args: &mut Vec<Arg>, selectors: &mut Vec<Selector>, returns: boo
         selector.filters.splice(0..0, filters.iter().cloned());
     }
 }
-
-/// Marks the numbers of x32 (`__X32_SYSCALL_BIT`, `arch/x86/include/uapi/asm/unistd.h`).
-const X32: u64 = 1 << 30;
 
 /// What the tracepoint `raw_syscalls:sys_enter` records (include/trace/events/syscalls.h): the number of the call, behind
 /// what all tracepoints have, and its six arguments.
